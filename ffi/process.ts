@@ -1,0 +1,31 @@
+// Limits and the end of the process.
+import { errno } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+const RLIMIT_NOFILE = 7;
+
+/**
+ * Raises the soft limit of open descriptors to the hard limit. `deno run` does this by itself, a compiled program does not.
+ *
+ * @returns The soft limit now in force, in descriptors, or a negated errno.
+ */
+export function raiseDescriptorLimit(): number {
+  const limits = new BigUint64Array(2);
+  const got = libc.getrlimit(RLIMIT_NOFILE, limits);
+  if (got < 0) return -errno[0];
+  const [soft, hard] = limits;
+  if (soft < hard) {
+    limits[0] = hard;
+    if (libc.setrlimit(RLIMIT_NOFILE, limits) < 0) return Number(soft);
+  }
+  return Number(limits[0]);
+}
+
+/**
+ * Ends the whole process at once, from any Worker: no handlers, no flushing (_exit(2)).
+ *
+ * @param status The exit status, 0 to 255.
+ */
+export function exitProcess(status: number): void {
+  libc._exit(status);
+}

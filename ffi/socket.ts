@@ -1,0 +1,208 @@
+// Stream sockets: opening, accepting, connecting, options, and ends. Results are values from 0 up or negated errnos.
+import type { Descriptor } from "./descriptor.ts";
+import { errno } from "./errno.ts";
+import { libc } from "./libc.ts";
+import { Family, type SocketAddress } from "./socket_address.ts";
+
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_ERROR = 4;
+const SO_KEEPALIVE = 9;
+const SO_LINGER = 13;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const TCP_KEEPIDLE = 4;
+const TCP_KEEPINTVL = 5;
+const TCP_KEEPCNT = 6;
+const TCP_DEFER_ACCEPT = 9;
+const TCP_USER_TIMEOUT = 18;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const SHUT_WR = 1;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_MORE = 0x8000;
+const MAX_ADDRESS = 128;
+
+// scratch memory of this Worker, reused by every call: nothing is allocated per connection
+const integer = new Int32Array(1);
+const lingerNow = new Int32Array([1, 0]);
+const addressBytes = new Uint8Array(MAX_ADDRESS);
+const addressView = new DataView(addressBytes.buffer);
+const addressLength = new Int32Array(1);
+
+/**
+ * Opens a non-blocking stream socket.
+ *
+ * @param family One of {@linkcode Family}.
+ * @returns Its descriptor, or a negated errno.
+ */
+export function openSocket(family: number): Descriptor | number {
+  const result = libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return result < 0 ? -errno[0] : result;
+}
+
+/**
+ * Opens a listening socket with SO_REUSEADDR; one bound to `::` takes IPv4 as well.
+ *
+ * @param address Where to listen.
+ * @param backlog How many connections may wait for accept, 1 up (the kernel caps it at net.core.somaxconn).
+ * @returns Its descriptor, or a negated errno: EADDRINUSE, EACCES, EADDRNOTAVAIL, EMFILE, ….
+ */
+export function listenOn(address: SocketAddress, backlog = 4096): Descriptor | number {
+  const fd = openSocket(address.family);
+  if (fd < 0) return fd;
+  setOption(fd as Descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address.family === Family.INET6) setOption(fd as Descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  let result = libc.bind(fd, address.bytes, address.bytes.length);
+  if (result === 0) result = libc.listen(fd, backlog);
+  if (result === 0) return fd;
+  const code = errno[0];
+  libc.close(fd);
+  return -code;
+}
+
+/**
+ * Accepts one connection, non-blocking and close-on-exec. {@linkcode lastAddress} then tells the peer's address.
+ *
+ * @param listener A listening socket.
+ * @returns The connection, or a negated errno: EAGAIN when none waits, EMFILE, ECONNABORTED, ….
+ */
+export function accept(listener: Descriptor): Descriptor | number {
+  addressLength[0] = MAX_ADDRESS;
+  const result = libc.accept4(listener, addressBytes, addressLength, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return result < 0 ? -errno[0] : result;
+}
+
+/**
+ * Begins to connect.
+ *
+ * @param fd A socket of the address's family.
+ * @param address The peer.
+ * @returns 0 when connected at once (unix), or a negated errno: EINPROGRESS is the normal answer for TCP.
+ */
+export function connect(fd: Descriptor, address: SocketAddress): number {
+  const result = libc.connect(fd, address.bytes, address.bytes.length);
+  return result < 0 ? -errno[0] : result;
+}
+
+/** A copy of the address that {@linkcode accept} just stored. */
+export function lastAddress(): SocketAddress {
+  const length = Math.min(Math.max(addressLength[0], 2), MAX_ADDRESS);
+  const family = addressView.getUint16(0, new Uint8Array(new Uint16Array([1]).buffer)[0] === 1);
+  return { family, bytes: addressBytes.slice(0, length) };
+}
+
+/** The local address of a socket, or null when it has none. */
+export function localAddress(fd: Descriptor): SocketAddress | null {
+  addressLength[0] = MAX_ADDRESS;
+  return libc.getsockname(fd, addressBytes, addressLength) < 0 ? null : lastAddress();
+}
+
+/** The peer's address of a connected socket, or null when it is not connected. */
+export function peerAddress(fd: Descriptor): SocketAddress | null {
+  addressLength[0] = MAX_ADDRESS;
+  return libc.getpeername(fd, addressBytes, addressLength) < 0 ? null : lastAddress();
+}
+
+/**
+ * Takes the pending error of a socket, such as the outcome of a connect. It clears it: on a connection with payload,
+ * read until the error shows there instead, or a reset will look like a clean end.
+ *
+ * @param fd The socket.
+ * @returns 0, or a positive errno.
+ */
+export function takeSocketError(fd: Descriptor): number {
+  addressLength[0] = 4;
+  integer[0] = 0;
+  const result = libc.getsockopt(fd, SOL_SOCKET, SO_ERROR, integer, addressLength);
+  return result < 0 ? errno[0] : integer[0];
+}
+
+/**
+ * Receives bytes of a control frame. Never used on payload.
+ *
+ * @param fd The socket.
+ * @param room Where to put them, 1 byte or more.
+ * @returns How many came, 0 at the end of the stream, or a negated errno.
+ */
+export function receive(fd: Descriptor, room: Uint8Array<ArrayBuffer>): number {
+  const result = libc.recv(fd, room, room.length, MSG_DONTWAIT);
+  return result < 0 ? -errno[0] : result;
+}
+
+/**
+ * Sends bytes of a control frame. Never used on payload.
+ *
+ * @param fd The socket.
+ * @param bytes What to send.
+ * @param more True when payload follows at once: both then share a segment (MSG_MORE, send(2)).
+ * @returns How many were taken, or a negated errno.
+ */
+export function send(fd: Descriptor, bytes: Uint8Array<ArrayBuffer>, more = false): number {
+  const result = libc.send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+  return result < 0 ? -errno[0] : result;
+}
+
+/**
+ * Ends the writing direction: the peer reads the end of the stream after everything sent before.
+ *
+ * @param fd The socket.
+ * @returns 0, or a negated errno (ENOTCONN when the peer has reset it).
+ */
+export function shutdownWrite(fd: Descriptor): number {
+  const result = libc.shutdown(fd, SHUT_WR);
+  return result < 0 ? -errno[0] : result;
+}
+
+/** Makes the close of a socket a reset (RST) that drops what was not sent (SO_LINGER with 0 s, socket(7)). */
+export function resetOnClose(fd: Descriptor): void {
+  libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerNow, 8);
+}
+
+/** Sends small segments at once (TCP_NODELAY, tcp(7)). No effect on a unix socket. */
+export function setNoDelay(fd: Descriptor): void {
+  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/**
+ * Lets the kernel find a peer that is gone while nothing is sent (SO_KEEPALIVE).
+ *
+ * @param fd A TCP socket.
+ * @param idleSeconds Silence before the first probe, 1 s up.
+ * @param intervalSeconds Time between probes, 1 s up; the third one without an answer ends the connection.
+ */
+export function setKeepalive(fd: Descriptor, idleSeconds: number, intervalSeconds: number): void {
+  setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, idleSeconds);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, intervalSeconds);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+/**
+ * Ends a connection whose sent bytes stay unacknowledged for this long (TCP_USER_TIMEOUT, tcp(7)).
+ *
+ * @param fd A TCP socket.
+ * @param timeoutMs Milliseconds; 0 is the kernel's default of many minutes.
+ */
+export function setUserTimeout(fd: Descriptor, timeoutMs: number): void {
+  setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, timeoutMs);
+}
+
+/**
+ * Hands a connection over to accept only when its first bytes are there, or after `seconds` (TCP_DEFER_ACCEPT).
+ *
+ * @param listener A listening TCP socket on which the connecting side speaks first.
+ * @param seconds How long to wait for them, 1 s up.
+ */
+export function setDeferAccept(listener: Descriptor, seconds: number): void {
+  setOption(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds);
+}
+
+function setOption(fd: Descriptor, level: number, name: number, value: number): void {
+  integer[0] = value;
+  libc.setsockopt(fd, level, name, integer, 4);
+}

@@ -1,0 +1,105 @@
+// Socket addresses in the kernel's layout (struct sockaddr_in, _in6, _un), from text and back.
+import { libc } from "./libc.ts";
+
+/** Address families of socket(2). */
+export const Family = { UNIX: 1, INET: 2, INET6: 10 } as const;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+const PORT_OFFSET = 2;
+const INET_OFFSET = 4;
+const INET6_OFFSET = 8;
+/** sun_path is 108 bytes with its final NUL (unix(7)). */
+const MAX_UNIX_PATH = 107;
+
+/** An address as bind, connect and accept take it. Plain data: it can be posted to a Worker. */
+export interface SocketAddress {
+  /** One of {@linkcode Family}. */
+  readonly family: number;
+  /** The struct's bytes, exactly as long as the address. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Builds the address of an IP and port.
+ *
+ * @param ip A numeric IPv4 or IPv6 address, without brackets.
+ * @param port 0 to 65535; 0 lets the kernel choose.
+ * @returns The address, or null when `ip` is not numeric.
+ */
+export function internetAddress(ip: string, port: number): SocketAddress | null {
+  const text = encoder.encode(`${ip}\0`);
+  const v6 = ip.includes(":");
+  const family = v6 ? Family.INET6 : Family.INET;
+  const number = new Uint8Array(v6 ? 16 : 4);
+  if (libc.inet_pton(family, text, number) !== 1) return null;
+  const bytes = new Uint8Array(v6 ? 28 : 16);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, family, littleEndian);
+  view.setUint16(PORT_OFFSET, port);
+  bytes.set(number, v6 ? INET6_OFFSET : INET_OFFSET);
+  return { family, bytes };
+}
+
+/**
+ * Builds the address of a unix stream socket.
+ *
+ * @param path A path of 1 to 107 bytes.
+ * @throws {RangeError} When the path does not fit.
+ */
+export function unixAddress(path: string): SocketAddress {
+  const text = encoder.encode(path);
+  if (text.length === 0 || text.length > MAX_UNIX_PATH) {
+    throw new RangeError(`Cannot use the socket path "${path}": expected 1 to ${MAX_UNIX_PATH} bytes`);
+  }
+  const bytes = new Uint8Array(2 + text.length + 1);
+  new DataView(bytes.buffer).setUint16(0, Family.UNIX, littleEndian);
+  bytes.set(text, 2);
+  return { family: Family.UNIX, bytes };
+}
+
+/** The same IP address with another port (0 to 65535). */
+export function withPort(address: SocketAddress, port: number): SocketAddress {
+  const bytes = address.bytes.slice();
+  new DataView(bytes.buffer).setUint16(PORT_OFFSET, port);
+  return { family: address.family, bytes };
+}
+
+/** The port of an IP address, 0 for a unix one. */
+export function portOf(address: SocketAddress): number {
+  if (address.family === Family.UNIX) return 0;
+  return (address.bytes[PORT_OFFSET] << 8) | address.bytes[PORT_OFFSET + 1];
+}
+
+/** The numeric IP of an address, without port or brackets; empty for a unix one. */
+export function ipOf(address: SocketAddress): string {
+  if (address.family === Family.UNIX) return "";
+  const v6 = address.family === Family.INET6;
+  const start = v6 ? INET6_OFFSET : INET_OFFSET;
+  const number = address.bytes.slice(start, start + (v6 ? 16 : 4));
+  const text = new Uint8Array(46);
+  libc.inet_ntop(address.family, number, text, text.length);
+  return decoder.decode(text.subarray(0, text.indexOf(0)));
+}
+
+/** An address as people write it: `127.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`. */
+export function formatAddress(address: SocketAddress): string {
+  if (address.family === Family.UNIX) {
+    const end = address.bytes.indexOf(0, 2);
+    return `unix:${decoder.decode(address.bytes.subarray(2, end < 0 ? undefined : end))}`;
+  }
+  const ip = ipOf(address);
+  return address.family === Family.INET6 ? `[${ip}]:${portOf(address)}` : `${ip}:${portOf(address)}`;
+}
+
+/** Whether packets to or from an address stay on this host: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, or a unix socket. */
+export function isLoopback(address: SocketAddress): boolean {
+  const { family, bytes } = address;
+  if (family === Family.UNIX) return true;
+  if (family === Family.INET) return bytes[INET_OFFSET] === 127;
+  const number = bytes.subarray(INET6_OFFSET, INET6_OFFSET + 16);
+  const zeros = number.subarray(0, 10).every((byte) => byte === 0);
+  if (zeros && number[10] === 0xff && number[11] === 0xff) return number[12] === 127;
+  return zeros && number.subarray(10, 15).every((byte) => byte === 0) && number[15] === 1;
+}
