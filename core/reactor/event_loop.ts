@@ -1,0 +1,217 @@
+// One event loop: it waits for events, tells the channels, and runs what they queued. It knows no protocol.
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
+import { Epoll, Poller } from "../../ffi/epoll.ts";
+import { Errno, SystemError } from "../../ffi/errno.ts";
+import { type Timer, TimerQueue } from "./timer_queue.ts";
+
+/** Something with a descriptor that wants to hear of its events. */
+export interface Channel {
+  /** The descriptor it was added with. */
+  readonly fd: Descriptor;
+  /** Called in the loop's thread with bits of {@linkcode Epoll}. It notes what is ready and queues a {@linkcode Task}. */
+  onEvents(events: number): void;
+}
+
+/** Work of a turn. Queued more than once, it still runs once. */
+export interface Task {
+  /** True from being queued to being run. Kept by the loop. */
+  queued: boolean;
+  /** Runs until there is nothing to do or its share of the turn is used up; then it may queue itself again. */
+  run(): void;
+}
+
+/** Where records from other Workers come from. */
+export interface MailSource {
+  /** Says that the loop is about to sleep. Returns false when there is mail, so that it must not. */
+  mayAwaitMail(): boolean;
+  /** Says that the loop is awake. */
+  awake(): void;
+  /** Handles what has come. */
+  deliver(): void;
+}
+
+/** Longest sleep in ms, so that the supervisor sees the loop turn. */
+const LONGEST_SLEEP_MS = 5000;
+const EDGES = Epoll.IN | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
+
+/**
+ * The loop of one Worker; every method belongs to that Worker's thread.
+ *
+ * A turn: wait, tell channels of events, deliver mail, run due timers, run the tasks queued so far, run the last tasks
+ * (flushes), close descriptors. A task queued during a turn's tasks runs in the next turn, after new events were seen, so
+ * that a busy one starves nobody.
+ */
+export class EventLoop {
+  /** The timers of this loop. */
+  readonly timers: TimerQueue = new TimerQueue();
+  readonly #poller: Poller;
+  readonly #channels: (Channel | null)[] = [];
+  readonly #generations: number[] = [];
+  #tasks: Task[] = [];
+  #running: Task[] = [];
+  #lastTasks: Task[] = [];
+  #closing: Descriptor[] = [];
+  #mail: MailSource | null = null;
+  #stopped = false;
+  /** Ms of a monotonic clock, read once per turn. */
+  now: number = performance.now();
+
+  /** Makes a loop with nothing in it. */
+  constructor() {
+    this.#poller = new Poller();
+  }
+
+  /** Says where mail comes from. Called once, before {@linkcode run}. */
+  setMail(mail: MailSource): void {
+    this.#mail = mail;
+  }
+
+  /**
+   * Registers a connection for all its edges, for good: it is never modified.
+   *
+   * @param channel Hears of the events, at least once for what is ready already.
+   * @throws {SystemError} When the kernel refuses (ENOMEM, ENOSPC).
+   */
+  addConnection(channel: Channel): void {
+    this.#add(channel, EDGES);
+  }
+
+  /**
+   * Registers a listener, level-triggered: connections that could not be accepted for want of descriptors show again.
+   *
+   * @param channel Hears of the events.
+   * @throws {SystemError} When the kernel refuses.
+   */
+  addListener(channel: Channel): void {
+    this.#add(channel, Epoll.IN);
+  }
+
+  /** Stops (`false`) or resumes (`true`) the events of a listener, so that a full process does not spin. */
+  enableListener(channel: Channel, enabled: boolean): void {
+    this.#poller.modify(channel.fd, enabled ? Epoll.IN : 0, this.#generations[channel.fd]);
+  }
+
+  #add(channel: Channel, events: number): void {
+    const { fd } = channel;
+    while (this.#generations.length <= fd) {
+      this.#generations.push(0);
+      this.#channels.push(null);
+    }
+    const result = this.#poller.add(fd, events, this.#generations[fd]);
+    if (result < 0) throw new SystemError("epoll_ctl", -result, `watching descriptor ${fd}`);
+    this.#channels[fd] = channel;
+  }
+
+  /** Ends the events of a channel and leaves its descriptor open, as before handing it to another Worker. */
+  remove(channel: Channel): void {
+    if (this.#channels[channel.fd] !== channel) return;
+    this.#forget(channel);
+    this.#poller.remove(channel.fd);
+  }
+
+  /** Ends the events of a channel and closes its descriptor at the end of this turn. */
+  close(channel: Channel): void {
+    if (this.#channels[channel.fd] === channel) this.#forget(channel);
+    this.#closing.push(channel.fd);
+  }
+
+  #forget(channel: Channel): void {
+    this.#channels[channel.fd] = null;
+    // events of this descriptor that are still in the ready list carry the old generation and reach nobody
+    this.#generations[channel.fd] = (this.#generations[channel.fd] + 1) | 0;
+  }
+
+  /** Queues a task for this turn, or from within a task for the next one. */
+  enqueue(task: Task): void {
+    if (task.queued) return;
+    task.queued = true;
+    this.#tasks.push(task);
+  }
+
+  /** Queues a task for the end of this turn, after all others: one flush then serves many writes. */
+  enqueueLast(task: Task): void {
+    if (task.queued) return;
+    task.queued = true;
+    this.#lastTasks.push(task);
+  }
+
+  /**
+   * Sets a timer relative to now.
+   *
+   * @param timer The timer.
+   * @param delayMs Ms from now, 0 up.
+   */
+  setTimer(timer: Timer, delayMs: number): void {
+    this.timers.set(timer, this.now + delayMs);
+  }
+
+  /** Ends {@linkcode run} after the current turn. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Runs turns until {@linkcode stop}. */
+  run(): void {
+    while (!this.#stopped) this.turn();
+  }
+
+  /** One turn; public for tests that step a loop by hand. */
+  turn(): void {
+    const count = this.#wait();
+    this.now = performance.now();
+    for (let i = 0; i < count; i++) {
+      const fd = this.#poller.fdAt(i);
+      if (this.#poller.tagAt(i) === this.#generations[fd]) this.#channels[fd]?.onEvents(this.#poller.eventsAt(i));
+    }
+    this.#mail?.deliver();
+    this.timers.run(this.now);
+    this.#runTasks();
+    this.#runLastTasks();
+    this.#closeDescriptors();
+  }
+
+  #wait(): number {
+    let timeoutMs = 0;
+    const mayAwaitMail = this.#tasks.length === 0 && (this.#mail === null || this.#mail.mayAwaitMail());
+    if (mayAwaitMail) {
+      const untilTimer = Math.max(0, Math.ceil(this.timers.next - performance.now()));
+      timeoutMs = Math.min(untilTimer, LONGEST_SLEEP_MS);
+    }
+    const count = this.#poller.wait(timeoutMs);
+    this.#mail?.awake();
+    if (count >= 0) return count;
+    if (-count === Errno.EINTR) return 0;
+    throw new SystemError("epoll_wait", -count, "waiting for events");
+  }
+
+  #runTasks(): void {
+    const tasks = this.#tasks;
+    this.#tasks = this.#running;
+    this.#running = tasks;
+    for (let i = 0; i < tasks.length; i++) {
+      tasks[i].queued = false;
+      tasks[i].run();
+    }
+    tasks.length = 0;
+  }
+
+  #runLastTasks(): void {
+    const tasks = this.#lastTasks;
+    for (let i = 0; i < tasks.length; i++) {
+      tasks[i].queued = false;
+      tasks[i].run();
+    }
+    tasks.length = 0;
+  }
+
+  #closeDescriptors(): void {
+    for (let i = 0; i < this.#closing.length; i++) close(this.#closing[i]);
+    this.#closing.length = 0;
+  }
+
+  /** Frees the epoll instance. The descriptors of channels stay open. */
+  dispose(): void {
+    this.#closeDescriptors();
+    this.#poller.close();
+  }
+}

@@ -1,0 +1,172 @@
+// What one Worker says to and hears from the others: records through rings, and rare messages through a port.
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import type { Channel, MailSource } from "./event_loop.ts";
+import { SharedState } from "./shared_state.ts";
+import { RECORD_WORDS, RingReader, RingWriter } from "./spsc_ring.ts";
+
+/** One Worker's part of the wiring between Workers. Posted to it at start. */
+export interface Wiring {
+  /** The Worker's number. */
+  readonly worker: number;
+  /** The eventfd of each Worker, by number. */
+  readonly wakeFds: readonly Descriptor[];
+  /** Memory of {@linkcode SharedState}. */
+  readonly state: SharedArrayBuffer;
+  /**
+   * Rings that this Worker reads, in the order in which they are drained. A record in a later ring that was caused by one
+   * in an earlier ring is always handled after it.
+   */
+  readonly inbound: readonly { readonly from: number; readonly ring: SharedArrayBuffer }[];
+  /** Rings that this Worker writes. */
+  readonly outbound: readonly { readonly to: number; readonly ring: SharedArrayBuffer }[];
+}
+
+/** What a Worker does with its mail. */
+export interface MailHandler {
+  /**
+   * A record from another Worker.
+   *
+   * @param from The number of the Worker that sent it.
+   * @param words Shared memory that holds the record until this returns.
+   * @param at Where the record starts in `words`.
+   */
+  onRecord(from: number, words: Int32Array, at: number): void;
+  /** A message from the supervisor. */
+  onMessage(message: unknown): void;
+  /** The program entered a phase (see Phase). */
+  onPhase(phase: number): void;
+}
+
+interface Outbound {
+  readonly writer: RingWriter;
+  /** Records that found the ring full, in order. */
+  readonly kept: Int32Array[];
+}
+
+/** A Worker's mailbox. One thread. Its eventfd wakes the loop; nothing is read from it. */
+export class Mailbox implements Channel, MailSource {
+  /** This Worker's eventfd. */
+  readonly fd: Descriptor;
+  readonly #worker: number;
+  readonly #state: SharedState;
+  readonly #readers: { readonly from: number; readonly reader: RingReader; tail: number }[];
+  readonly #outbound: (Outbound | null)[] = [];
+  readonly #record = new Int32Array(RECORD_WORDS);
+  readonly #port: MessagePort;
+  #handler: MailHandler | null = null;
+  #phase = 0;
+  #messages = 0;
+  #kept = 0;
+
+  /**
+   * Opens the mailbox.
+   *
+   * @param wiring This Worker's part of the wiring.
+   * @param port Where the supervisor's messages arrive.
+   */
+  constructor(wiring: Wiring, port: MessagePort) {
+    this.#worker = wiring.worker;
+    this.fd = wiring.wakeFds[wiring.worker];
+    this.#state = new SharedState(wiring.state, wiring.wakeFds);
+    this.#readers = wiring.inbound.map(({ from, ring }) => ({ from, reader: new RingReader(ring), tail: 0 }));
+    for (const { to, ring } of wiring.outbound) {
+      while (this.#outbound.length <= to) this.#outbound.push(null);
+      this.#outbound[to] = { writer: new RingWriter(ring), kept: [] };
+    }
+    this.#port = port;
+  }
+
+  /** Says who handles the mail. Called once, before the loop runs. */
+  setHandler(handler: MailHandler): void {
+    this.#handler = handler;
+  }
+
+  /** Being woken is all that the event means. */
+  onEvents(): void {}
+
+  /**
+   * Sends a record of up to nine words to another Worker; a full ring delays it and never drops it.
+   *
+   * @param to The Worker's number; there must be a ring to it.
+   */
+  // positional words: a rest parameter would allocate an array per record
+  send(to: number, a: number, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0, i = 0): void {
+    const record = this.#record;
+    record[0] = a;
+    record[1] = b;
+    record[2] = c;
+    record[3] = d;
+    record[4] = e;
+    record[5] = f;
+    record[6] = g;
+    record[7] = h;
+    record[8] = i;
+    const outbound = this.#outbound[to]!;
+    if (outbound.kept.length > 0 || !outbound.writer.push(record)) {
+      outbound.kept.push(record.slice());
+      this.#kept++;
+    }
+    this.#state.wake(to);
+  }
+
+  /** Says that the loop is about to sleep; false when there is mail. */
+  mayAwaitMail(): boolean {
+    this.#state.fallAsleep(this.#worker);
+    return !this.#hasMail();
+  }
+
+  /** Says that the loop is awake. */
+  awake(): void {
+    this.#state.wokeUp(this.#worker);
+  }
+
+  #hasMail(): boolean {
+    for (let i = 0; i < this.#readers.length; i++) if (!this.#readers[i].reader.isEmpty()) return true;
+    return this.#state.phase !== this.#phase || this.#state.messages(this.#worker) !== this.#messages;
+  }
+
+  /** Hands all mail that has come to the handler, and retries records that found a ring full. */
+  deliver(): void {
+    // positions are taken in reverse draining order: whatever caused a record that is seen here is seen as well
+    for (let i = this.#readers.length - 1; i >= 0; i--) this.#readers[i].tail = this.#readers[i].reader.tail();
+    this.#deliverMessages();
+    for (let i = 0; i < this.#readers.length; i++) this.#drain(this.#readers[i]);
+    if (this.#state.phase !== this.#phase) {
+      this.#phase = this.#state.phase;
+      this.#handler!.onPhase(this.#phase);
+    }
+    if (this.#kept > 0) this.#retryKept();
+  }
+
+  #drain({ from, reader, tail }: { from: number; reader: RingReader; tail: number }): void {
+    const { words } = reader;
+    for (let at = reader.at(tail); at >= 0; at = reader.at(tail)) {
+      this.#handler!.onRecord(from, words, at);
+      if (reader.advance()) this.#state.wake(from);
+    }
+  }
+
+  #deliverMessages(): void {
+    const announced = this.#state.messages(this.#worker);
+    while (this.#messages !== announced) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) break;
+      this.#messages = (this.#messages + 1) | 0;
+      this.#handler!.onMessage(received.message);
+    }
+  }
+
+  #retryKept(): void {
+    for (let to = 0; to < this.#outbound.length; to++) {
+      const outbound = this.#outbound[to];
+      if (outbound === null || outbound.kept.length === 0) continue;
+      let sent = 0;
+      while (sent < outbound.kept.length && outbound.writer.push(outbound.kept[sent])) sent++;
+      if (sent === 0) continue;
+      outbound.kept.splice(0, sent);
+      this.#kept -= sent;
+      this.#state.wake(to);
+    }
+  }
+}

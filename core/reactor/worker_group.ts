@@ -1,0 +1,155 @@
+// The supervisor's side of the Workers: it starts them, wires them, hears them, watches that they live, and stops them.
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { openEventfd } from "../../ffi/eventfd.ts";
+import type { Wiring } from "./mailbox.ts";
+import type { Level, LogFields, WorkerPost, WorkerStart } from "./reactor_worker.ts";
+import { SharedState } from "./shared_state.ts";
+import { allocateRing } from "./spsc_ring.ts";
+
+/** One Worker to start. */
+export interface WorkerSpec {
+  /** Its name in logs, such as `relay-0`. */
+  readonly name: string;
+  /** Its entry module, which calls `serveReactor`. */
+  readonly module: URL;
+  /** What it needs to know; plain data. */
+  readonly config: unknown;
+  /** The Workers that it hears, by number, in draining order. */
+  readonly hears: readonly number[];
+}
+
+/** What the supervisor hears of its Workers. */
+export interface WorkerGroupEvents {
+  /** A log record. */
+  onLog(level: Level, message: string, fields: LogFields): void;
+  /** Anything else that a Worker reports. */
+  onReport(worker: number, report: unknown): void;
+  /** A Worker failed, ended by itself, or stopped turning. The program cannot go on. */
+  onFailure(worker: string, reason: string): void;
+}
+
+/** Records that a ring holds. A burst beyond it is kept by the producer. */
+const RING_CAPACITY = 1024;
+const WATCH_INTERVAL_MS = 15_000;
+/** Checks in a row without a turn that make a Worker count as stuck. */
+const MISSED_CHECKS = 3;
+
+interface Member {
+  readonly spec: WorkerSpec;
+  readonly worker: Worker;
+  readonly port: MessagePort;
+  turns: number;
+  missed: number;
+  stopped: boolean;
+}
+
+/** The Workers of one program. Main isolate only. */
+export class WorkerGroup {
+  readonly #state: SharedState;
+  readonly #members: Member[];
+  readonly #events: WorkerGroupEvents;
+  readonly #watch: ReturnType<typeof setInterval>;
+  readonly #ready: Promise<void>;
+  readonly #allStopped = Promise.withResolvers<void>();
+
+  /**
+   * Starts all Workers. They must all be there before connections come: a Worker cannot be made without descriptors.
+   *
+   * @param specs The Workers; a Worker's number is its place in the list.
+   * @param logLevel The least level that they post.
+   * @param events Who hears of them.
+   */
+  constructor(specs: readonly WorkerSpec[], logLevel: Level, events: WorkerGroupEvents) {
+    this.#events = events;
+    const wakeFds = specs.map(() => openEventfd());
+    const memory = SharedState.allocate(specs.length);
+    this.#state = new SharedState(memory, wakeFds);
+    const wirings = wire(specs, wakeFds, memory);
+    const waiting = specs.map(() => Promise.withResolvers<void>());
+    this.#members = specs.map((spec, number) => {
+      const { port1, port2 } = new MessageChannel();
+      const worker = new Worker(spec.module, { type: "module", name: spec.name });
+      worker.onmessage = ({ data }: MessageEvent<WorkerPost>) => this.#hear(number, data, waiting[number].resolve);
+      const start: WorkerStart = { wiring: wirings[number], port: port2, logLevel, config: spec.config };
+      worker.postMessage(start, [port2 as unknown as Transferable]);
+      return { spec, worker, port: port1, turns: 0, missed: 0, stopped: false };
+    });
+    this.#ready = Promise.all(waiting.map(({ promise }) => promise)).then(() => {});
+    this.#watch = setInterval(() => this.#checkTurns(), WATCH_INTERVAL_MS);
+  }
+
+  /** Resolves when every loop runs. */
+  ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  /**
+   * Sends a message to a Worker.
+   *
+   * @param worker Its number.
+   * @param message Plain data.
+   */
+  post(worker: number, message: unknown): void {
+    this.#members[worker].port.postMessage(message);
+    this.#state.announceMessage(worker);
+  }
+
+  /** Moves the program to a later phase (see Phase). */
+  enterPhase(phase: number): void {
+    this.#state.enterPhase(phase);
+  }
+
+  /** Resolves when every Worker's loop has ended in order. */
+  stopped(): Promise<void> {
+    return this.#allStopped.promise;
+  }
+
+  #hear(number: number, post: WorkerPost, ready: () => void): void {
+    const member = this.#members[number];
+    switch (post.kind) {
+      case "ready":
+        return ready();
+      case "log":
+        return this.#events.onLog(post.level, post.message, post.fields);
+      case "report":
+        return this.#events.onReport(number, post.report);
+      case "failed":
+        return this.#events.onFailure(member.spec.name, `${post.message}\n${post.stack}`);
+      case "stopped":
+        member.stopped = true;
+        if (this.#members.every(({ stopped }) => stopped)) {
+          clearInterval(this.#watch);
+          this.#allStopped.resolve();
+        }
+        return;
+      default:
+        return post satisfies never;
+    }
+  }
+
+  #checkTurns(): void {
+    this.#members.forEach((member, number) => {
+      const turns = this.#state.turns(number);
+      member.missed = turns === member.turns ? member.missed + 1 : 0;
+      member.turns = turns;
+      if (member.missed >= MISSED_CHECKS && !member.stopped) {
+        const seconds = MISSED_CHECKS * WATCH_INTERVAL_MS / 1000;
+        this.#events.onFailure(member.spec.name, `No turn of its event loop in ${seconds} s`);
+      }
+    });
+  }
+}
+
+function wire(specs: readonly WorkerSpec[], wakeFds: readonly Descriptor[], state: SharedArrayBuffer): Wiring[] {
+  const links = specs.flatMap(({ hears }, to) =>
+    hears.map((from) => ({ from, to, ring: allocateRing(RING_CAPACITY) }))
+  );
+  return specs.map((_, worker) => ({
+    worker,
+    wakeFds,
+    state,
+    inbound: links.filter(({ to }) => to === worker).map(({ from, ring }) => ({ from, ring })),
+    outbound: links.filter(({ from }) => from === worker).map(({ to, ring }) => ({ to, ring })),
+  }));
+}
