@@ -1,0 +1,114 @@
+// A program as a child process: started, its lines read, stopped by its process id. It knows no flag of any program.
+
+/** How many of the last lines of a program are kept for a message. */
+const KEPT_LINES = 200;
+
+/** A running child process whose output is read line by line; `await using` stops it. */
+export class Program {
+  /** What the program is called in messages. */
+  readonly name: string;
+  readonly #child: Deno.ChildProcess;
+  readonly #read: Promise<unknown>;
+  readonly #lines: string[] = [];
+  #ended = false;
+  #onChange = Promise.withResolvers<void>();
+
+  /** Starts `command`, a path followed by its arguments, with `env` added to the environment. */
+  constructor(name: string, command: readonly string[], env: Record<string, string> = {}) {
+    this.name = name;
+    this.#child = new Deno.Command(command[0], {
+      args: command.slice(1),
+      env,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#read = Promise.all([this.#readLines(this.#child.stdout), this.#readLines(this.#child.stderr)]).then(() => {
+      this.#ended = true;
+      this.#changed();
+    });
+  }
+
+  /** Its process id. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** The last lines that it wrote on stdout and stderr. */
+  get output(): string {
+    return this.#lines.join("\n");
+  }
+
+  /**
+   * Waits for a line, past or to come, that matches `pattern`.
+   *
+   * @throws {Error} If the program ends or `limit` milliseconds pass before there is one; its last lines are quoted.
+   */
+  async line(pattern: RegExp, limit = 10_000): Promise<RegExpExecArray> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#changed();
+    }, limit);
+    try {
+      for (;;) {
+        for (const line of this.#lines) {
+          const found = pattern.exec(line);
+          if (found !== null) return found;
+        }
+        if (this.#ended || late) {
+          const what = late ? `wrote no line ${pattern} within ${limit} ms` : `ended without a line ${pattern}`;
+          throw new Error(`The ${this.name} ${what}; it wrote:\n${this.output}`);
+        }
+        await this.#onChange.promise;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Sends SIGTERM if it still runs, SIGKILL `limit` milliseconds later, and waits for its end. */
+  async stop(limit = 15_000): Promise<Deno.CommandStatus> {
+    this.kill("SIGTERM");
+    const timer = setTimeout(() => this.kill("SIGKILL"), limit);
+    try {
+      const status = await this.#child.status;
+      await this.#read;
+      return status;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Sends it a signal; one that has ended gets none. */
+  kill(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      // Deno says that a child which has ended "has already terminated".
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }
+
+  /** Stops it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      this.#lines.push(...lines);
+      this.#lines.splice(0, this.#lines.length - KEPT_LINES);
+      this.#changed();
+    }
+    if (rest !== "") this.#lines.push(rest);
+  }
+
+  #changed(): void {
+    this.#onChange.resolve();
+    this.#onChange = Promise.withResolvers<void>();
+  }
+}
