@@ -67,6 +67,29 @@ export class Program {
     }
   }
 
+  /**
+   * Waits until something listens on `port` of 127.0.0.1.
+   *
+   * @throws {Error} If the program ends or `limit` milliseconds pass before that; its last lines are quoted.
+   */
+  async listening(port: number, limit = 10_000): Promise<void> {
+    const deadline = performance.now() + limit;
+    for (;;) {
+      try {
+        (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+        return;
+      } catch (error) {
+        if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+      }
+      if (this.#ended || performance.now() > deadline) {
+        const what = this.#ended ? "ended before it listened" : `did not listen within ${limit} ms`;
+        throw new Error(`The ${this.name} ${what} on port ${port}; it wrote:\n${this.output}`);
+      }
+      // There is no event for a port that opens in another process.
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   /** Sends SIGTERM if it still runs, SIGKILL `limit` milliseconds later, and waits for its end. */
   async stop(limit = 15_000): Promise<Deno.CommandStatus> {
     this.kill("SIGTERM");
@@ -111,4 +134,12 @@ export class Program {
     this.#onChange.resolve();
     this.#onChange = Promise.withResolvers<void>();
   }
+}
+
+/** `count` different ports of 127.0.0.1 that nothing listens on at the moment. */
+export function freePorts(count: number): number[] {
+  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
+  const ports = listeners.map(({ addr }) => addr.port);
+  for (const listener of listeners) listener.close();
+  return ports;
 }

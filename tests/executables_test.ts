@@ -1,0 +1,79 @@
+// The smoke test of the executables: what a user does first with them. `CPROXY_EXECUTABLES=dist` says where they are;
+// without it nothing is run here.
+
+import { assert, assertEquals, assertMatch } from "./support/assert.ts";
+import { payloadSha256 } from "./support/payload.ts";
+import { Tunnels } from "./support/tunnels.ts";
+import { download, fetchPage, pageOf, startWebServer, upload } from "./support/web_server.ts";
+
+const folder = Deno.env.get("CPROXY_EXECUTABLES");
+const ignore = folder === undefined;
+const PROGRAMS = ["server", "client"] as const;
+const FILE_BYTES = 64 * 1024 * 1024;
+
+function executable(name: typeof PROGRAMS[number]): string {
+  // An absolute path: a relative one with no slash would be looked for on the PATH.
+  return Deno.realPathSync(`${folder}/cproxy-${name}`);
+}
+
+async function run(
+  name: typeof PROGRAMS[number],
+  ...args: string[]
+): Promise<{ code: number; out: string; err: string }> {
+  const child = new Deno.Command(executable(name), { args, signal: AbortSignal.timeout(10_000) });
+  const { code, stdout, stderr } = await child.output();
+  const text = new TextDecoder();
+  return { code, out: text.decode(stdout), err: text.decode(stderr) };
+}
+
+for (const name of PROGRAMS) {
+  Deno.test({
+    name: `cproxy-${name} says its version`,
+    ignore,
+    async fn() {
+      const { code, out } = await run(name, "--version");
+      assertMatch(out, /^\S.*\d+\.\d+\.\d+/);
+      assertEquals(code, 0);
+    },
+  });
+
+  Deno.test({
+    name: `cproxy-${name} explains its flags`,
+    ignore,
+    async fn() {
+      const { code, out } = await run(name, "--help");
+      assertMatch(out, /--log[_-]level/);
+      assertEquals(code, 0);
+    },
+  });
+
+  Deno.test({
+    name: `cproxy-${name} refuses a wrong flag with one line and exit code 2`,
+    ignore,
+    async fn() {
+      const { code, err } = await run(name, "--no_such_flag=1");
+      assertMatch(err, /^[^\n]*no[_-]such[_-]flag[^\n]*\n$/);
+      assertEquals(code, 2);
+    },
+  });
+}
+
+Deno.test({
+  name: "the executables carry a page and a file both ways through a tunnel, and stop with exit code 0",
+  ignore,
+  async fn() {
+    await using stack = new AsyncDisposableStack();
+    const web = startWebServer("web");
+    stack.defer(() => web.close());
+    const commands = { server: [executable("server")], client: [executable("client")] };
+    const tunnels = stack.use(await Tunnels.start(commands, { web: web.address }));
+    const address = tunnels.public.get("web");
+    assert(address !== undefined);
+
+    const signal = AbortSignal.timeout(60_000);
+    assertEquals((await fetchPage(address, signal)).bytes, new TextEncoder().encode(pageOf("web")).length);
+    assertEquals((await download(address, 1, FILE_BYTES, signal)).sha256, payloadSha256(1, FILE_BYTES));
+    assertEquals((await upload(address, 2, FILE_BYTES, signal)).sha256, payloadSha256(2, FILE_BYTES));
+    await tunnels.stop();
+  },
+});
