@@ -2,7 +2,7 @@
 // puts a token into an error.
 //
 // HMAC-SHA-256 comes from node:crypto, because Web Crypto is asynchronous and a reactor never yields. Importing it costs
-// one Worker a few ms at start-up (figures in docs/protocol.md), so relay Workers must not import this file.
+// one Worker about 14 ms at start-up with Deno 2.9.6 (1 ms with 2.5.7), so relay Workers must not import this file.
 
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 

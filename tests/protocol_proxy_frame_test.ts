@@ -1,0 +1,133 @@
+import fc from "fast-check";
+import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import {
+  encodePreambleAndMeta,
+  parsePreamble,
+  parseProxyMetaSet,
+  PREAMBLE_BYTES,
+  PROXY_META_SET_BYTES,
+} from "../core/protocol/preamble.ts";
+import { ProtocolError } from "../core/protocol/protocol_error.ts";
+import {
+  decodeStartReq,
+  decodeStartRsp,
+  encodeStartReq,
+  encodeStartRsp,
+  newStartReq,
+  newStartRsp,
+  PROXY_FRAME_BYTES,
+  START_ALIVE,
+  START_ASK,
+  START_CONNECTED,
+  START_REFUSED,
+} from "../core/protocol/proxy_frame.ts";
+import { assertEquals, assertThrows } from "./support/assert.ts";
+
+const u32 = fc.integer({ min: 1, max: 2 ** 32 - 1 });
+const frame = new Uint8Array(PROXY_FRAME_BYTES);
+const view = new DataView(frame.buffer);
+
+Deno.test("StartProxyConnReq comes back as it went, whatever was in the buffer before", () => {
+  const into = newStartReq();
+  fc.assert(fc.property(u32, fc.integer({ min: 1, max: 65535 }), fc.boolean(), (session, tunnel, ask) => {
+    frame.fill(0xee);
+    encodeStartReq(view, sessionNo(session), tunnelNo(tunnel), ask ? START_ASK : 0);
+    decodeStartReq(view, into);
+    assertEquals(into, { session: sessionNo(session), tunnel: tunnelNo(tunnel), ask });
+  }));
+});
+
+Deno.test("StartProxyConnRsp comes back as it went, whatever was in the buffer before", () => {
+  const into = newStartRsp();
+  fc.assert(
+    fc.property(u32, fc.constantFrom(START_CONNECTED, START_REFUSED, START_ALIVE), (session, status) => {
+      frame.fill(0xee);
+      encodeStartRsp(view, sessionNo(session), status);
+      decodeStartRsp(view, into);
+      assertEquals(into, { session: sessionNo(session), status });
+    }),
+  );
+});
+
+Deno.test("A single wrong byte outside the numbers of a frame on a ProxyConn is a ProtocolError", () => {
+  for (const at of [0, 1, 2, 3, 4, 5, 12, 13, 14, 15]) {
+    encodeStartReq(view, sessionNo(1), tunnelNo(1), 0);
+    frame[at] ^= 0x80;
+    assertThrows(() => decodeStartReq(view, newStartReq()), ProtocolError);
+  }
+  for (const at of [0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 15]) {
+    encodeStartRsp(view, sessionNo(1), START_CONNECTED);
+    frame[at] ^= 0x80;
+    assertThrows(() => decodeStartRsp(view, newStartRsp()), ProtocolError);
+  }
+});
+
+Deno.test("Session 0 and tunnel 0 start nothing", () => {
+  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0);
+  view.setUint32(8, 0);
+  assertThrows(() => decodeStartReq(view, newStartReq()), ProtocolError, "session 0");
+  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0);
+  view.setUint16(6, 0);
+  assertThrows(() => decodeStartReq(view, newStartReq()), ProtocolError, "tunnel 0");
+  encodeStartRsp(view, sessionNo(1), START_CONNECTED);
+  view.setUint32(8, 0);
+  assertThrows(() => decodeStartRsp(view, newStartRsp()), ProtocolError, "session 0");
+});
+
+Deno.test("A request is no response, nor the other way round", () => {
+  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0);
+  assertThrows(() => decodeStartRsp(view, newStartRsp()), ProtocolError, "Expected StartProxyConnRsp");
+  encodeStartRsp(view, sessionNo(1), START_CONNECTED);
+  assertThrows(() => decodeStartReq(view, newStartReq()), ProtocolError, "Expected StartProxyConnReq");
+});
+
+Deno.test("Payload taken for a frame is a ProtocolError and changes nothing", () => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
+    const req = newStartReq();
+    const rsp = newStartRsp();
+    const random = new DataView(bytes.buffer, bytes.byteOffset);
+    assertThrows(() => decodeStartReq(random, req), ProtocolError);
+    assertThrows(() => decodeStartRsp(random, rsp), ProtocolError);
+    assertEquals(req, newStartReq());
+    assertEquals(rsp, newStartRsp());
+  }));
+});
+
+Deno.test("Preamble and ProxyMetaSet come back as they went", () => {
+  const ticketArb = fc.uint8Array({ minLength: 16, maxLength: 16 });
+  fc.assert(fc.property(fc.nat(255), u32, ticketArb, (worker, proxy, ticket) => {
+    const bytes = encodePreambleAndMeta(worker, proxyId(proxy), ticket);
+    assertEquals(bytes.length, PREAMBLE_BYTES + PROXY_META_SET_BYTES);
+    assertEquals(parsePreamble(bytes), worker);
+    assertEquals(parseProxyMetaSet(bytes.subarray(PREAMBLE_BYTES)), { proxy: proxyId(proxy), ticket });
+  }));
+});
+
+Deno.test("A web browser on the proxy port is told from a ProxyConn", () => {
+  const request = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
+  assertThrows(() => parsePreamble(request), ProtocolError, "no ProxyConn");
+  assertThrows(() => parseProxyMetaSet(request), ProtocolError, "Expected ProxyMetaSet");
+});
+
+Deno.test("A ProxyConn of another protocol version is told which one is wanted", () => {
+  const bytes = encodePreambleAndMeta(0, proxyId(1), new Uint8Array(16));
+  bytes[4] = 2;
+  assertThrows(() => parsePreamble(bytes), ProtocolError, "version 2, this is version 1");
+});
+
+Deno.test("A single wrong byte outside worker, proxy and ticket is a ProtocolError", () => {
+  for (const at of [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]) {
+    const bytes = encodePreambleAndMeta(3, proxyId(1), new Uint8Array(16));
+    bytes[at] ^= 0x80;
+    assertThrows(() => {
+      parsePreamble(bytes);
+      parseProxyMetaSet(bytes.subarray(PREAMBLE_BYTES));
+    }, ProtocolError);
+  }
+});
+
+Deno.test("A worker or ticket that does not fit is refused before it is sent", () => {
+  assertThrows(() => encodePreambleAndMeta(256, proxyId(1), new Uint8Array(16)), RangeError);
+  assertThrows(() => encodePreambleAndMeta(-1, proxyId(1), new Uint8Array(16)), RangeError);
+  assertThrows(() => encodePreambleAndMeta(0, proxyId(1), new Uint8Array(17)), RangeError);
+});
