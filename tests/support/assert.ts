@@ -9,8 +9,9 @@ import { assertRejects as untypedAssertRejects } from "@std/assert/rejects";
 import { assertStringIncludes as untypedAssertStringIncludes } from "@std/assert/string-includes";
 import { assertThrows as untypedAssertThrows } from "@std/assert/throws";
 
+/** A class of errors, as `assertThrows` takes it. */
 // deno-lint-ignore no-explicit-any -- an error class may take any arguments
-type ErrorClass<E extends Error> = abstract new (...args: any[]) => E;
+export type ErrorClass<E extends Error> = abstract new (...args: any[]) => E;
 
 /** Fails unless `condition` is truthy, and narrows its type. */
 export const assert: (condition: unknown, message?: string) => asserts condition = untypedAssert;

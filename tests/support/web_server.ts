@@ -31,7 +31,14 @@ export function pageOf(name: string): string {
 export function startWebServer(name: string): WebServer {
   const stop = new AbortController();
   const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, signal: stop.signal, onListen: () => {} },
+    {
+      hostname: "127.0.0.1",
+      port: 0,
+      signal: stop.signal,
+      onListen: () => {},
+      // An upload that breaks off is seen, and told, by the one who sends it.
+      onError: (error) => new Response(`${error}\n`, { status: 500 }),
+    },
     async (request) => {
       const { pathname, searchParams } = new URL(request.url);
       if (request.method === "PUT" || request.method === "POST") return Response.json(await digest(request.body));
@@ -57,19 +64,28 @@ export function startWebServer(name: string): WebServer {
   };
 }
 
-/** One request on a connection of its own, so that none stays open afterwards, and the time until `read` is done. */
+/**
+ * One request on a connection of its own, so that none stays open afterwards, and the time until `read` is done.
+ *
+ * @throws {Error} If it does not succeed; the message names the request.
+ */
 async function timed(
   url: string,
   init: RequestInit,
   read: (response: Response) => Promise<{ bytes: number; sha256: string }>,
 ): Promise<Transfer> {
   const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+  const request = `${init.method ?? "GET"} ${url}`;
   try {
     const start = performance.now();
     const response = await fetch(url, { ...init, client });
-    if (!response.ok) throw new Error(`${init.method ?? "GET"} ${url} was answered with ${response.status}`);
+    if (!response.ok) throw new Error(`The answer was ${response.status} ${await response.text()}`);
     const { bytes, sha256 } = await read(response);
     return { bytes, sha256, seconds: (performance.now() - start) / 1000 };
+  } catch (error) {
+    // fetch() hides what happened to the connection in the cause.
+    const reason = error instanceof Error ? error.cause ?? error : error;
+    throw new Error(`${request} failed: ${reason instanceof Error ? reason.message : reason}`, { cause: error });
   } finally {
     client.close();
   }

@@ -1,0 +1,48 @@
+// The mistakes of a user, each as one line. It knows nothing of where settings come from.
+
+/** A mistake in the flags, the environment or the configuration file; `message` is one line for the user. */
+export class ConfigError extends Error {
+  /** The name of this class. */
+  override readonly name: string = "ConfigError";
+}
+
+/** A value that is not what its setting takes; whoever knows the place (flag, or file and key) puts it in front. */
+export class UnexpectedValueError extends ConfigError {
+  /** The name of this class. */
+  override readonly name = "UnexpectedValueError";
+  /** What would be right and what was found, as `expected …, got …`. */
+  readonly explanation: string;
+
+  /**
+   * Makes the error of a value.
+   *
+   * @param expected What would be right, such as `a port from 1 to 65535`.
+   * @param got The value found, as {@linkcode describeValue} writes it; leave it out for a secret.
+   */
+  constructor(expected: string, got?: string) {
+    const explanation = got === undefined ? `expected ${expected}` : `expected ${expected}, got ${got}`;
+    super(explanation.charAt(0).toUpperCase() + explanation.slice(1));
+    this.explanation = explanation;
+  }
+}
+
+/** How many characters of a wrong value an error shows. */
+const SHOWN_CHARACTERS = 80;
+
+/** Writes a value from a flag or a YAML file for an error message: on one line, and not too long. */
+export function describeValue(value: unknown): string {
+  if (value === null || value === undefined) return "nothing";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (typeof value === "object") return "a mapping";
+  if (typeof value !== "string") return String(value);
+  return quote(value);
+}
+
+/** Puts text in double quotes, with line breaks and other control characters escaped, and cut when it is long. */
+export function quote(text: string): string {
+  const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  return JSON.stringify(shown).replace(
+    /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

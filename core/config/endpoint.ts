@@ -1,0 +1,126 @@
+// Addresses as a user writes them, and as the program keeps them. It never resolves a name and opens no socket.
+
+import { describeValue, quote, UnexpectedValueError } from "./config_error.ts";
+
+/** A TCP address; `host` is an IPv4 address, an IPv6 address without brackets, or a host name; `port` is 0 to 65535. */
+export type TcpEndpoint = { kind: "tcp"; host: string; port: number };
+
+/** A Unix stream socket in the file system; `path` has at most 107 bytes. */
+export type UnixEndpoint = { kind: "unix"; path: string };
+
+/** Where to connect to. */
+export type Endpoint = TcpEndpoint | UnixEndpoint;
+
+/** The longest path of a Unix socket in bytes: `sun_path` has 108 with the closing zero (unix(7)). */
+export const MAX_UNIX_PATH_BYTES = 107;
+
+const TCP_EXPECTED = "host:port such as 127.0.0.1:8080, [::1]:8080 or name.example:8080";
+const ANY_EXPECTED = "host:port such as 127.0.0.1:7777, [::1]:7777 or name.example:7777, or unix:/path/to.sock";
+const HOST_EXPECTED = "an IPv4 address, an IPv6 address or a host name";
+
+/**
+ * Reads `host:port` and, if `allowUnix` is set, `unix:/path`. The port is 1 to 65535.
+ *
+ * @throws {UnexpectedValueError} If the text is not an address; the message says what would be right.
+ */
+export function parseEndpoint(text: string, options: { allowUnix: false }): TcpEndpoint;
+/**
+ * Reads `host:port` and, if `allowUnix` is set, `unix:/path`. The port is 1 to 65535.
+ *
+ * @throws {UnexpectedValueError} If the text is not an address; the message says what would be right.
+ */
+export function parseEndpoint(text: string, options: { allowUnix: boolean }): Endpoint;
+/**
+ * Reads `host:port` and, if `allowUnix` is set, `unix:/path`. The port is 1 to 65535.
+ *
+ * @throws {UnexpectedValueError} If the text is not an address; the message says what would be right.
+ */
+export function parseEndpoint(text: string, options: { allowUnix: boolean }): Endpoint {
+  if (text.startsWith("unix:")) {
+    if (!options.allowUnix) throw new UnexpectedValueError(`${TCP_EXPECTED} (no Unix socket here)`, quote(text));
+    return parseUnixEndpoint(text);
+  }
+  const expected = options.allowUnix ? ANY_EXPECTED : TCP_EXPECTED;
+  const parts = /^(?:\[(?<bracketed>[^\]]*)\]|(?<plain>[^:[\]]*)):(?<port>[^:]*)$/.exec(text)?.groups;
+  if (parts === undefined) {
+    const hint = isIpv6(text) || isIpv6(text.replace(/:\d+$/, "")) ? " (IPv6 in brackets)" : "";
+    throw new UnexpectedValueError(expected + hint, quote(text));
+  }
+  const { bracketed, plain } = parts;
+  const hostIsRight = bracketed === undefined ? isIpv4(plain!) || isHostName(plain!) : isIpv6(bracketed);
+  if (!hostIsRight) throw new UnexpectedValueError(expected, quote(text));
+  const port = readPort(parts.port, 1);
+  if (port === undefined) throw new UnexpectedValueError(`${expected}, with a port from 1 to 65535`, quote(text));
+  return { kind: "tcp", host: bracketed ?? plain!, port };
+}
+
+/** Writes an endpoint the way {@linkcode parseEndpoint} reads it. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  switch (endpoint.kind) {
+    case "tcp":
+      return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+    case "unix":
+      return `unix:${endpoint.path}`;
+    default:
+      return endpoint satisfies never;
+  }
+}
+
+/**
+ * Reads a port, from `lowest` (0 where it means "any free port", otherwise 1) to 65535.
+ *
+ * @throws {UnexpectedValueError} If it is none.
+ */
+export function parsePort(value: string | number, lowest: 0 | 1): number {
+  const port = readPort(String(value), lowest);
+  if (port === undefined) throw new UnexpectedValueError(`a port from ${lowest} to 65535`, describeValue(value));
+  return port;
+}
+
+/**
+ * Reads an address to listen on: IPv4, IPv6 with or without brackets, or a host name. Gives it without brackets.
+ *
+ * @throws {UnexpectedValueError} If it is none of them.
+ */
+export function parseHost(text: string): string {
+  const inBrackets = /^\[(.*)\]$/.exec(text)?.[1];
+  if (inBrackets !== undefined ? isIpv6(inBrackets) : isIpv4(text) || isIpv6(text) || isHostName(text)) {
+    return inBrackets ?? text;
+  }
+  throw new UnexpectedValueError(HOST_EXPECTED, quote(text));
+}
+
+function parseUnixEndpoint(text: string): UnixEndpoint {
+  const path = text.slice("unix:".length);
+  if (path === "" || path.includes("\0")) throw new UnexpectedValueError("unix:/path/to.sock", quote(text));
+  const bytes = new TextEncoder().encode(path).length;
+  if (bytes > MAX_UNIX_PATH_BYTES) {
+    throw new UnexpectedValueError(
+      `a Unix socket path of at most ${MAX_UNIX_PATH_BYTES} bytes`,
+      `${bytes} bytes in ${quote(text)}`,
+    );
+  }
+  return { kind: "unix", path };
+}
+
+function readPort(text: string | undefined, lowest: number): number | undefined {
+  if (text === undefined || !/^(?:0|[1-9]\d{0,4})$/.test(text)) return undefined;
+  const port = Number(text);
+  return port >= lowest && port <= 65535 ? port : undefined;
+}
+
+function isIpv4(text: string): boolean {
+  return /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(text);
+}
+
+function isIpv6(text: string): boolean {
+  // The URL parser knows every form of RFC 4291; the pattern keeps out what else it would take inside the brackets.
+  return /^[0-9a-fA-F:.]+$/.test(text) && URL.canParse(`http://[${text}]/`);
+}
+
+function isHostName(text: string): boolean {
+  const labels = text.replace(/\.$/, "").split(".");
+  // A name that ends in a number is a mistyped IPv4 address (URL standard, "ends in a number").
+  return text.length <= 253 && !/^\d+$/.test(labels.at(-1)!) &&
+    labels.every((label) => /^(?![-])[A-Za-z0-9_-]{1,63}$/.test(label) && !label.endsWith("-"));
+}

@@ -1,0 +1,110 @@
+// The texts that explain a program's settings, made from its table. It knows no setting by name but `--config`.
+
+import { LIST_KEY } from "./config_file.ts";
+import { configFileSetting, type SettingsTable } from "./setting.ts";
+import { TOKEN_VARIABLE } from "./token.ts";
+import { VERSION } from "./version.ts";
+
+/** A program as its user sees it. */
+export interface Program {
+  /** The name that it goes by, such as `cproxy-server`. */
+  readonly name: string;
+  /** What it does, as a sentence without its period. */
+  readonly summary: string;
+  /** The settings that are both flags and YAML keys. */
+  readonly settings: SettingsTable;
+  /** The settings that are flags for one entry, and keys of an entry in the YAML list `tunnels`; or `null`. */
+  readonly listSettings: SettingsTable | null;
+  /** Command lines that show how it is used. */
+  readonly examples: readonly string[];
+}
+
+/** What `--version` prints, without a line break at its end. */
+export function versionText(program: Program): string {
+  return `${program.name} ${VERSION}`;
+}
+
+/** What `--help` prints, without a line break at its end. */
+export function helpText(program: Program): string {
+  const flags = rowsOf(program).map(({ flag, placeholder, standard, meaning, example }) =>
+    [
+      `  ${flag}=${placeholder}`,
+      ...wrapped(meaning),
+      `      Default: ${standard}. Example: ${flag}=${example}`,
+    ].join("\n")
+  );
+  return [
+    `${versionText(program)}: ${program.summary}`,
+    "",
+    `Usage: ${program.name} [--flag=value ...]`,
+    "",
+    "Flags:",
+    ...flags,
+    "  --help\n      Print this text and exit.",
+    "  --version\n      Print the version and exit.",
+    "",
+    "Underscores and hyphens in flag names are the same, and so are --flag=value and --flag value.",
+    "Times are written 500ms, 10s or 2m; a bare number counts seconds.",
+    ...(program.listSettings === null ? [] : [
+      `In YAML, ${
+        Object.keys(program.listSettings).join(", ")
+      } are the keys of each entry of the list \`${LIST_KEY}\`;`,
+      "the tunnel of the command line takes the place of that list.",
+    ]),
+    `The token is the first of --token, --token_file, ${TOKEN_VARIABLE} in the environment, and token or token_file in YAML.`,
+    "",
+    "Examples:",
+    ...program.examples.map((example) => `  ${example}`),
+    "",
+    "Exit status: 0 after a stop by signal, 1 if something failed, 2 if a setting is wrong.",
+  ].join("\n");
+}
+
+/** The table of a program's settings in Markdown, for the manual. */
+export function settingsMarkdown(program: Program): string {
+  const rows = rowsOf(program).map(({ flag, yamlKey, placeholder, standard, meaning }) => {
+    const cells = [`\`${flag}=${placeholder}\``, yamlKey === null ? "" : `\`${yamlKey}\``, standard, meaning];
+    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  });
+  return ["| flag | YAML key | default | meaning |", "| --- | --- | --- | --- |", ...rows].join("\n");
+}
+
+/** A setting as its user reads of it. */
+interface Row {
+  flag: string;
+  yamlKey: string | null;
+  placeholder: string;
+  standard: string;
+  meaning: string;
+  example: string;
+}
+
+function rowsOf(program: Program): Row[] {
+  return [
+    ...tableRows({ config: configFileSetting }, () => null),
+    ...tableRows(program.listSettings ?? {}, (key) => `${LIST_KEY}[].${key}`),
+    ...tableRows(program.settings, (key) => key),
+  ];
+}
+
+function tableRows(settings: SettingsTable, yamlKey: (key: string) => string | null): Row[] {
+  return Object.entries(settings).map(([key, { value, meaning, example, defaultText, default: fallback }]) => ({
+    flag: `--${key}`,
+    yamlKey: yamlKey(key),
+    placeholder: value.placeholder,
+    standard: defaultText ?? fallback ?? "none",
+    meaning,
+    example,
+  }));
+}
+
+/** Breaks a text into indented lines that fit a terminal. */
+function wrapped(text: string): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = `${lines.at(-1)} ${word}`.trimStart();
+    if (line.length > 90) lines.push(word);
+    else lines[lines.length - 1] = line;
+  }
+  return lines.map((line) => `      ${line}`);
+}

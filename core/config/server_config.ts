@@ -1,0 +1,105 @@
+// The server's settings and their types. It knows how a user writes them and nothing of what the server does with them.
+
+import { ConfigError } from "./config_error.ts";
+import type { Program } from "./help.ts";
+import { checkHeartbeats, gather, type Loaded } from "./load.ts";
+import { commonSettings } from "./setting.ts";
+import type { Environment, ReadFile } from "./token.ts";
+import * as kinds from "./value_kind.ts";
+import type { LogFormat, LogLevel } from "./value_kind.ts";
+
+/** The configuration of CProxyServer, checked and complete. */
+export interface ServerConfig {
+  /** The address that every port is opened on: IPv4, IPv6 without brackets, or a host name. */
+  bind: string;
+  /** The port that clients log in to; 0 for any free one. Differs from `proxyPort` unless both are 0. */
+  ctlPort: number;
+  /** The port that ProxyConns come in on; 0 for any free one. */
+  proxyPort: number;
+  /** The number of relay Workers, 1 to 64. */
+  workThreadNums: number;
+  /** The secret shared with the clients, 1 to 1024 bytes; `null` serves clients on loopback only. */
+  token: string | null;
+  /** How many idle ProxyConns are kept ready for each client, 0 to 1024. */
+  poolCount: number;
+  /** How long sessions may go on after the first signal, in ms. */
+  drainTimeoutMs: number;
+  /** The time between two heartbeats on a ctl_conn, in ms. */
+  heartbeatIntervalMs: number;
+  /** How long a ctl_conn may be silent, in ms; longer than `heartbeatIntervalMs`. */
+  heartbeatTimeoutMs: number;
+  /** The least severe level that is logged. */
+  logLevel: LogLevel;
+  /** How log records are written. */
+  logFormat: LogFormat;
+}
+
+const settings = {
+  bind: {
+    value: kinds.host,
+    default: "0.0.0.0",
+    meaning: "Address that every port is opened on",
+    example: "192.0.2.1",
+  },
+  ctl_port: {
+    value: kinds.port,
+    default: "8080",
+    meaning: "Port that clients log in to; 0 takes any free one",
+    example: "7000",
+  },
+  proxy_port: {
+    value: kinds.port,
+    default: "8090",
+    meaning: "Port that clients bring the connections for data to; 0 takes any free one",
+    example: "7001",
+  },
+  pool_count: {
+    value: kinds.wholeNumber(0, 1024),
+    default: "4",
+    meaning: "Idle connections for data that are kept ready for each client",
+    example: "16",
+  },
+  ...commonSettings,
+} as const;
+
+const program = {
+  name: "cproxy-server",
+  summary: "makes services in private networks reachable on public ports of this host",
+  settings,
+  listSettings: null,
+  examples: ["cproxy-server --token_file=token", "cproxy-server --config=server.yaml --log_level=debug"],
+};
+
+/** The server as its user sees it. */
+export const SERVER_PROGRAM: Program = program;
+
+/**
+ * Reads the server's configuration.
+ *
+ * @param args The command line without the program's name.
+ * @throws {ConfigError} On the first mistake of the user, in one line.
+ */
+export function loadServerConfig(args: string[], env: Environment, readFile: ReadFile): Loaded<ServerConfig> {
+  const gathered = gather(program, args, env, readFile);
+  if (gathered.kind !== "run") return gathered;
+  const { values, token, placeOf } = gathered;
+  if (values.ctl_port === values.proxy_port && values.ctl_port !== 0) {
+    const place = placeOf("proxy_port") ?? placeOf("ctl_port") ?? "proxy_port";
+    throw new ConfigError(`${place}: expected ctl_port and proxy_port to differ, got ${values.ctl_port} for both`);
+  }
+  checkHeartbeats(values.heartbeat_interval, values.heartbeat_timeout, placeOf);
+  const config = {
+    bind: values.bind,
+    ctlPort: values.ctl_port,
+    proxyPort: values.proxy_port,
+    workThreadNums: values.work_thread_nums,
+    token,
+    poolCount: values.pool_count,
+    drainTimeoutMs: values.drain_timeout,
+    heartbeatIntervalMs: values.heartbeat_interval,
+    heartbeatTimeoutMs: values.heartbeat_timeout,
+    logLevel: values.log_level,
+    logFormat: values.log_format,
+  };
+  return { kind: "run", config };
+}

@@ -1,0 +1,111 @@
+// What a setting is, and the settings that both programs have. A program's table drives its flags, its YAML keys, its
+// defaults, its help and its manual. It knows nothing of where a value comes from.
+
+import * as kinds from "./value_kind.ts";
+import type { LogFormat, LogLevel, ValueKind } from "./value_kind.ts";
+
+/** What every setting has: the values it takes, and what the help text and the manual say about it. */
+export interface DescribedSetting<T> {
+  /** What values it takes. */
+  readonly value: ValueKind<T>;
+  /** What it is for, as a sentence without its period. */
+  readonly meaning: string;
+  /** A value that shows how to write one. */
+  readonly example: string;
+  /** What the default is called where its text would mislead. */
+  readonly defaultText?: string;
+}
+
+/** A setting that always has a value. */
+export interface Setting<T> extends DescribedSetting<T> {
+  /** The default, written as a user would. */
+  readonly default: string;
+}
+
+/** A setting that may be left out; it is then `null`. */
+export interface OptionalSetting<T> extends DescribedSetting<T> {
+  /** There is none. */
+  readonly default: null;
+}
+
+/** Settings by their name in snake_case: the flag without its hyphens, and the YAML key. */
+export type SettingsTable = Readonly<Record<string, Setting<unknown> | OptionalSetting<unknown>>>;
+
+/** The values that a table of settings stands for. */
+export type ValuesOf<S extends SettingsTable> = {
+  [K in keyof S]: S[K] extends Setting<infer T> ? T : S[K] extends OptionalSetting<infer T> ? T | null : never;
+};
+
+/** The most worker threads that one program starts. */
+export const MAX_WORK_THREADS = 64;
+
+/** `--config`, which no file can have. */
+export const configFileSetting: OptionalSetting<string> = {
+  value: kinds.filePath,
+  default: null,
+  meaning: "YAML file with the same settings; flags win over it",
+  example: "/etc/cproxy/cproxy.yaml",
+};
+
+/** The settings that both programs have. */
+export const commonSettings: {
+  readonly work_thread_nums: Setting<number>;
+  readonly token: OptionalSetting<string>;
+  readonly token_file: OptionalSetting<string>;
+  readonly drain_timeout: Setting<number>;
+  readonly heartbeat_interval: Setting<number>;
+  readonly heartbeat_timeout: Setting<number>;
+  readonly log_level: Setting<LogLevel>;
+  readonly log_format: Setting<LogFormat>;
+} = {
+  work_thread_nums: {
+    value: kinds.wholeNumber(1, MAX_WORK_THREADS),
+    default: String(Math.min(Math.max(navigator.hardwareConcurrency, 1), MAX_WORK_THREADS)),
+    defaultText: "number of cores",
+    meaning: "Threads that carry data",
+    example: "4",
+  },
+  token: {
+    value: kinds.token,
+    default: null,
+    meaning: "Secret that server and client share; other users of the host can see it in the list of processes, so " +
+      "prefer token_file or the environment variable CPROXY_TOKEN",
+    example: "correct-horse-battery-staple",
+  },
+  token_file: {
+    value: kinds.filePath,
+    default: null,
+    meaning: "File that holds the token; in YAML a relative path starts at the directory of the YAML file",
+    example: "/etc/cproxy/token",
+  },
+  drain_timeout: {
+    value: kinds.duration("0s", "60m"),
+    default: "10s",
+    meaning: "How long sessions may go on after SIGTERM or SIGINT",
+    example: "30s",
+  },
+  heartbeat_interval: {
+    value: kinds.duration("10ms", "60m"),
+    default: "10s",
+    meaning: "How often the other side is asked whether it is there",
+    example: "5s",
+  },
+  heartbeat_timeout: {
+    value: kinds.duration("20ms", "60m"),
+    default: "25s",
+    meaning: "How long the other side may be silent before it counts as gone; longer than heartbeat_interval",
+    example: "15s",
+  },
+  log_level: {
+    value: kinds.choice(["debug", "info", "warning", "error"]),
+    default: "info",
+    meaning: "Least severe level that is logged; debug has a line per connection",
+    example: "debug",
+  },
+  log_format: {
+    value: kinds.choice(["text", "json"]),
+    default: "text",
+    meaning: "How log records are written on stderr: for people, or one JSON object per line",
+    example: "json",
+  },
+};

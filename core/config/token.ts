@@ -1,0 +1,79 @@
+// Where the shared secret comes from. It never puts a token into a message.
+
+import { checkToken } from "./value_kind.ts";
+import { ConfigError, quote, UnexpectedValueError } from "./config_error.ts";
+
+/** The environment variable that holds the token. */
+export const TOKEN_VARIABLE = "CPROXY_TOKEN";
+
+/** What one place says about the token: itself, or the file that holds it. */
+export interface TokenSource {
+  /** The token, if it stands there. */
+  readonly token: string | null;
+  /** The path of its file, if that stands there; resolved against the current directory. */
+  readonly tokenFile: string | null;
+  /** Names the setting that says so, for an error message. */
+  placeOf(key: "token" | "token_file"): string;
+}
+
+/** Reads a whole file as text; throws an error of the system if that cannot be done. */
+export type ReadFile = (path: string) => string;
+
+/** Reads an environment variable. */
+export interface Environment {
+  /** The value of the variable, or `undefined` if it is not set. */
+  get(name: string): string | undefined;
+}
+
+/**
+ * Gives the token of the first place that has one: `--token`, `--token_file`, `CPROXY_TOKEN`, then `token` and
+ * `token_file` in the configuration file; `null` if none has.
+ *
+ * @throws {ConfigError} If that token is empty or too long, or its file cannot be read.
+ */
+export function findToken(
+  flags: TokenSource,
+  environment: Environment,
+  file: TokenSource | null,
+  readFile: ReadFile,
+): string | null {
+  const variable: TokenSource = {
+    token: environment.get(TOKEN_VARIABLE) ?? null,
+    tokenFile: null,
+    placeOf: () => TOKEN_VARIABLE,
+  };
+  for (const source of file === null ? [flags, variable] : [flags, variable, file]) {
+    if (source.token !== null) return checkedToken(source.token, source.placeOf("token"));
+    if (source.tokenFile !== null) {
+      const place = source.placeOf("token_file");
+      // Editors end a file with a line break that is no part of the token.
+      return checkedToken(readText(source.tokenFile, place, readFile).replace(/[\r\n]+$/, ""), place);
+    }
+  }
+  return null;
+}
+
+/**
+ * Reads a file that a setting names.
+ *
+ * @param place Names the setting, for the error message.
+ * @throws {ConfigError} If it cannot be read: one line that says why.
+ */
+export function readText(path: string, place: string, readFile: ReadFile): string {
+  try {
+    return readFile(path);
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    const reason = /^(.*?)(?: \(os error \d+\)|\n|$)/s.exec(said)?.[1];
+    throw new ConfigError(`${place}: cannot read ${quote(path)}: ${reason}`);
+  }
+}
+
+function checkedToken(token: string, place: string): string {
+  try {
+    return checkToken(token);
+  } catch (error) {
+    if (!(error instanceof UnexpectedValueError)) throw error;
+    throw new ConfigError(`${place}: ${error.explanation}`);
+  }
+}

@@ -1,0 +1,155 @@
+// The kinds of values that settings have: how each is written, read and explained. It knows no setting by name.
+
+import { describeValue, quote, UnexpectedValueError } from "./config_error.ts";
+import { type Endpoint, parseEndpoint, parseHost, parsePort, type TcpEndpoint } from "./endpoint.ts";
+
+/** One kind of value, the same for flags (always text) and YAML (text or number). */
+export interface ValueKind<T> {
+  /** What stands for the value in the help text, such as `PORT`. */
+  readonly placeholder: string;
+  /** What is accepted, as it reads after "expected". */
+  readonly expected: string;
+  /**
+   * Reads a value from a flag or a YAML file.
+   *
+   * @throws {UnexpectedValueError} If it is not of this kind.
+   */
+  readonly read: (value: unknown) => T;
+}
+
+/** The longest token in bytes. */
+export const MAX_TOKEN_BYTES = 1024;
+
+/** How much is logged: records below this level are dropped. */
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+/** How log records are written: for people, or one JSON object per line. */
+export type LogFormat = "text" | "json";
+
+/** A port to listen on or to ask for; 0 leaves the choice to the system. */
+export const port: ValueKind<number> = kind("PORT", "a port from 0 to 65535", (text) => parsePort(text, 0));
+
+/** An address to listen on, without brackets. */
+export const host: ValueKind<string> = kind("HOST", "an IPv4 address, an IPv6 address or a host name", parseHost);
+
+/** A TCP address to connect to. */
+export const tcpEndpoint: ValueKind<TcpEndpoint> = kind(
+  "HOST:PORT",
+  "host:port such as 127.0.0.1:8080",
+  (text) => parseEndpoint(text, { allowUnix: false }),
+);
+
+/** A TCP address or a Unix socket to connect to. */
+export const endpoint: ValueKind<Endpoint> = kind(
+  "HOST:PORT|unix:PATH",
+  "host:port such as 127.0.0.1:7777, or unix:/path/to.sock",
+  (text) => parseEndpoint(text, { allowUnix: true }),
+);
+
+/** The name of a tunnel: 1 to 64 characters that need no quoting in logs, metrics and YAML. */
+export const tunnelName: ValueKind<string> = textKind(
+  "NAME",
+  'a name of 1 to 64 letters, digits, ".", "_" or "-" (in quotes if it is a number)',
+  (text, expected) => {
+    if (/^[A-Za-z0-9._-]{1,64}$/.test(text)) return text;
+    throw new UnexpectedValueError(expected, quote(text));
+  },
+);
+
+/** The path of a file. */
+export const filePath: ValueKind<string> = textKind("FILE", "the path of a file", (text, expected) => {
+  if (text !== "" && !text.includes("\0")) return text;
+  throw new UnexpectedValueError(expected, quote(text));
+});
+
+/** The shared secret; it is never shown. */
+export const token: ValueKind<string> = {
+  placeholder: "TOKEN",
+  expected: `a token of 1 to ${MAX_TOKEN_BYTES} bytes`,
+  read: (value) => {
+    if (typeof value === "string") return checkToken(value);
+    throw new UnexpectedValueError(`a token of 1 to ${MAX_TOKEN_BYTES} bytes (in quotes if it is a number)`);
+  },
+};
+
+/**
+ * Gives the token if it can be one.
+ *
+ * @throws {UnexpectedValueError} If it is empty or too long; the message does not show it.
+ */
+export function checkToken(text: string): string {
+  const bytes = new TextEncoder().encode(text).length;
+  if (text.trim() !== "" && bytes <= MAX_TOKEN_BYTES) return text;
+  const size = text.trim() === "" ? "an empty one" : `${bytes} bytes`;
+  throw new UnexpectedValueError(`a token of 1 to ${MAX_TOKEN_BYTES} bytes`, size);
+}
+
+/** One of a few words. */
+export function choice<const W extends string>(words: readonly W[]): ValueKind<W> {
+  return kind(words.join("|"), `one of ${words.join(", ")}`, (text, expected) => {
+    const word = words.find((word) => word === text);
+    if (word === undefined) throw new UnexpectedValueError(expected, quote(text));
+    return word;
+  });
+}
+
+/** A whole number in a range, both ends included. */
+export function wholeNumber(lowest: number, highest: number): ValueKind<number> {
+  return kind("N", `a whole number from ${lowest} to ${highest}`, (text, expected) => {
+    const number = Number(text);
+    if (/^\d{1,9}$/.test(text) && number >= lowest && number <= highest) return number;
+    throw new UnexpectedValueError(expected, describeValue(text));
+  });
+}
+
+/** A time written as `500ms`, `10s`, `2m` or a bare number of seconds; read into whole milliseconds. */
+export function duration(lowest: string, highest: string): ValueKind<number> {
+  const lowestMs = readDuration(lowest)!;
+  const highestMs = readDuration(highest)!;
+  return kind("TIME", `a time from ${lowest} to ${highest}, such as 10s, 500ms or 2m`, (text, expected) => {
+    const ms = readDuration(text);
+    if (ms !== undefined && ms >= lowestMs && ms <= highestMs) return ms;
+    throw new UnexpectedValueError(expected, quote(text));
+  });
+}
+
+/** Writes milliseconds as {@linkcode duration} reads them. */
+export function formatDuration(ms: number): string {
+  if (ms === 0 || ms % 1000 !== 0) return ms === 0 ? "0s" : `${ms}ms`;
+  return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
+}
+
+function readDuration(text: string): number | undefined {
+  const parts = /^(?<amount>\d{1,9}(?:\.\d{1,9})?)(?<unit>ms|s|m)?$/.exec(text)?.groups;
+  if (parts === undefined) return undefined;
+  const unitMs = { ms: 1, s: 1000, m: 60_000 }[parts.unit ?? "s"]!;
+  return Math.round(Number(parts.amount) * unitMs);
+}
+
+/** A kind that YAML may also write as a number. */
+function kind<T>(placeholder: string, expected: string, parse: (text: string, expected: string) => T): ValueKind<T> {
+  return {
+    placeholder,
+    expected,
+    read: (value) => {
+      if (typeof value === "string" || typeof value === "number") return parse(String(value), expected);
+      throw new UnexpectedValueError(expected, describeValue(value));
+    },
+  };
+}
+
+/** A kind that YAML must write as text: a number would lose its leading zeros. */
+function textKind<T>(
+  placeholder: string,
+  expected: string,
+  parse: (text: string, expected: string) => T,
+): ValueKind<T> {
+  return {
+    placeholder,
+    expected,
+    read: (value) => {
+      if (typeof value === "string") return parse(value, expected);
+      throw new UnexpectedValueError(expected, describeValue(value));
+    },
+  };
+}
