@@ -74,9 +74,16 @@ async function demo(signal: AbortSignal): Promise<Row[]> {
   signal.throwIfAborted();
   for (const [name, address] of tunnels.public) console.log(`Tunnel ${name} is open to the public at ${address}`);
   console.log("Moving a page, and files of 256 MiB in both directions\n");
-  const rows = await move(tunnels.public, pages.address, signal);
-  await tunnels.stop();
-  return rows;
+  try {
+    const rows = await move(tunnels.public, pages.address, signal);
+    await tunnels.stop();
+    return rows;
+  } catch (error) {
+    if (!signal.aborted) {
+      for (const { name, output } of [tunnels.server, tunnels.client]) console.error(`The ${name} wrote:\n${output}\n`);
+    }
+    throw error;
+  }
 }
 
 const stop = new AbortController();
