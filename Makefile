@@ -18,7 +18,7 @@ WORKERS := $(filter %_worker.ts,$(LIBRARY))
 
 # Only what the programs need. --allow-ffi takes no name: a bare library name would be looked for in the current
 # directory. No code cache: the executable would load it unchecked from a file in /tmp that anybody may have written.
-PERMISSIONS := --no-prompt --allow-ffi --allow-read --allow-net --allow-env=CPROXY_TOKEN
+PERMISSIONS := --no-prompt --allow-ffi --allow-read --allow-env=CPROXY_TOKEN
 COMPILE = $(DENO_COMPILE) compile --quiet --no-code-cache $(PERMISSIONS)
 
 .PHONY: help demo test check server client build install clean
