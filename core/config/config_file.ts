@@ -42,27 +42,53 @@ export function readConfigFile(
 ): ConfigFile {
   const placeOf = (keys: YamlPath) =>
     `${path}:${lineOfYamlPath(text, keys)}${keys.length === 0 ? "" : ": "}${dotted(keys)}`;
-  const entries: v.ObjectEntries = {};
-  for (const [key, setting] of Object.entries(settings)) entries[key] = v.optional(schemaOf(setting.value));
-  if (listSettings !== null) entries[LIST_KEY] = v.optional(v.array(listEntrySchema(listSettings)));
-  // A file of comments only is a file without settings.
-  const checked = v.safeParse(v.strictObject(entries), parseYaml(path, text) ?? {}, { abortEarly: true });
+  const checked = v.safeParse(fileSchema(settings, listSettings), parseYaml(path, text) ?? {}, { abortEarly: true });
   if (!checked.success) {
     const issue = checked.issues[0];
-    const keys = (issue.path ?? []).map((item) => item.key as string | number);
-    const known = keys.length > 1 ? listSettings ?? {} : entries;
-    throw new ConfigError(`${placeOf(keys)}: ${explain(issue, keys, Object.keys(known), listSettings)}`);
+    throw new ConfigError(`${placeOf(issue.path?.map((item) => item.key as string | number) ?? [])}: ${issue.message}`);
   }
   const { [LIST_KEY]: list, ...values } = checked.output as Record<string, unknown>;
   return { path, values, list: (list ?? null) as ConfigFile["list"], placeOf };
 }
 
-function listEntrySchema(settings: SettingsTable): v.GenericSchema {
+function fileSchema(settings: SettingsTable, listSettings: SettingsTable | null): v.GenericSchema {
+  const entries: v.ObjectEntries = {};
+  for (const [key, { value }] of Object.entries(settings)) entries[key] = v.optional(schemaOf(value));
+  if (listSettings !== null) {
+    const list = v.array(entrySchema(listSettings), (issue) => `expected a list, got ${describeValue(issue.input)}`);
+    entries[LIST_KEY] = v.optional(list);
+  }
+  return mapping(entries, settings);
+}
+
+function entrySchema(settings: SettingsTable): v.GenericSchema {
   const entries: v.ObjectEntries = {};
   for (const [key, { value, default: fallback }] of Object.entries(settings)) {
     entries[key] = fallback === null ? schemaOf(value) : v.optional(schemaOf(value), fallback);
   }
-  return v.strictObject(entries);
+  return mapping(entries, settings);
+}
+
+/** A mapping with these keys and no others; `settings` says what is expected where one is missing. */
+function mapping(entries: v.ObjectEntries, settings: SettingsTable): v.GenericSchema {
+  const known = Object.keys(entries);
+  return v.pipe(
+    v.unknown(),
+    v.check(
+      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+      // Of text only that it is some: a token file given as the configuration would be shown.
+      ({ input }) =>
+        `expected keys with values, as in "${known[0]}: …", got ${
+          typeof input === "string" ? "text" : describeValue(input)
+        }`,
+    ),
+    v.strictObject(entries, (issue) => {
+      const key = String(issue.path?.[0]?.key);
+      if (issue.expected !== "never") return `expected ${settings[key]?.value.expected}, got nothing`;
+      const meant = nearestName(key, known);
+      return `unknown key, ${meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}`}`;
+    }),
+  );
 }
 
 function schemaOf(kind: ValueKind<unknown>): v.GenericSchema {
@@ -87,40 +113,9 @@ function parseYaml(path: string, text: string): unknown {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     // The message goes on with an excerpt, which could show a token; so could what it quotes.
-    const said = error.message.replace(/( at line \d+, column \d+)?:?\n.*$/s, "").replace(
-      / at line \d+, column \d+.*$/s,
-      "",
-    );
+    const said = error.message.replace(/ at line \d+, column \d+.*$|\n.*$/s, "");
     const line = "line" in error && typeof error.line === "number" ? `:${error.line}` : "";
     throw new ConfigError(`${path}${line}: ${said.replace(/\s*"[^"]*"|<[^>]*>/g, "")} (expected YAML)`);
-  }
-}
-
-function explain(
-  issue: v.BaseIssue<unknown>,
-  keys: YamlPath,
-  known: readonly string[],
-  listSettings: SettingsTable | null,
-): string {
-  const last = keys.at(-1);
-  switch (issue.type) {
-    case "strict_object": {
-      if (issue.expected === "never") {
-        const meant = nearestName(String(last), known);
-        return meant === undefined
-          ? `unknown key, expected one of ${known.join(", ")}`
-          : `unknown key, did you mean ${meant}`;
-      }
-      const missing = issue.expected === quote(String(last)) ? listSettings?.[last!] : undefined;
-      if (missing !== undefined) return `expected ${missing.value.expected}, got nothing`;
-      // Of text only that it is some: a token file given as the configuration would be shown.
-      const got = typeof issue.input === "string" ? "text" : describeValue(issue.input);
-      return `expected keys with values, as in "${known[0]}: …", got ${got}`;
-    }
-    case "array":
-      return `expected a list, got ${describeValue(issue.input)}`;
-    default:
-      return issue.message;
   }
 }
 
