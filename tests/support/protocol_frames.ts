@@ -1,0 +1,83 @@
+// Any frame of the protocol from and to plain fields, by the codec. It knows which function of the codec makes which
+// frame, and nothing of what the documentation says about them.
+
+import { FrameReader } from "../../core/protocol/frame_reader.ts";
+import { FrameWriter } from "../../core/protocol/frame_writer.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../../core/protocol/ids.ts";
+import type { CtlMessage } from "../../core/protocol/messages.ts";
+import {
+  encodePreambleAndMeta,
+  parsePreamble,
+  parseProxyMetaSet,
+  PREAMBLE_BYTES,
+} from "../../core/protocol/preamble.ts";
+import {
+  decodeStartReq,
+  decodeStartRsp,
+  encodeStartReq,
+  encodeStartRsp,
+  newStartReq,
+  newStartRsp,
+  PROXY_FRAME_BYTES,
+  START_ASK,
+  type StartStatus,
+} from "../../core/protocol/proxy_frame.ts";
+import { MAX_FRAME_BYTES } from "../../core/protocol/wire.ts";
+import { type Fields, fromHex, toHex } from "./protocol_doc.ts";
+
+/** The bytes of the frame `name` with these fields; bytes among them are hex. */
+export function encodeAny(name: string, fields: Fields): Uint8Array {
+  const session = fields.session as SessionNo;
+  const start = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+  switch (name) {
+    case "Preamble":
+      return encodePreambleAndMeta(fields.worker as number, 1 as ProxyId, new Uint8Array(16)).slice(0, PREAMBLE_BYTES);
+    case "ProxyMetaSet":
+      return encodePreambleAndMeta(0, fields.proxy as ProxyId, fromHex(fields.ticket as string)).slice(PREAMBLE_BYTES);
+    case "StartProxyConnReq":
+      encodeStartReq(start, session, fields.tunnel as TunnelNo, fields.flags as number);
+      return new Uint8Array(start.buffer);
+    case "StartProxyConnRsp":
+      encodeStartRsp(start, session, fields.status as StartStatus);
+      return new Uint8Array(start.buffer);
+    default: {
+      const ticket = name === "NotifyClientNeedProxy" ? { ticket: fromHex(fields.ticket as string) } : {};
+      const writer = new FrameWriter();
+      writer.append({ type: name, ...fields, ...ticket } as unknown as CtlMessage);
+      return writer.bytes().slice();
+    }
+  }
+}
+
+/** The fields of the frame `name`; bytes among them as hex. */
+export function decodeAny(name: string, bytes: Uint8Array): Fields {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  switch (name) {
+    case "Preamble":
+      return { worker: parsePreamble(bytes) };
+    case "ProxyMetaSet": {
+      const { proxy, ticket } = parseProxyMetaSet(bytes);
+      return { proxy, ticket: toHex(ticket) };
+    }
+    case "StartProxyConnReq": {
+      const req = newStartReq();
+      decodeStartReq(view, req);
+      return { flags: req.ask ? START_ASK : 0, tunnel: req.tunnel, session: req.session };
+    }
+    case "StartProxyConnRsp": {
+      const rsp = newStartRsp();
+      decodeStartRsp(view, rsp);
+      return { status: rsp.status, session: rsp.session };
+    }
+    default: {
+      const reader = new FrameReader(MAX_FRAME_BYTES);
+      // Whatever length the frame claims, these bytes are all there is: the rest is zeros, more than any frame here.
+      reader.room().fill(0).set(bytes);
+      reader.filled(4096);
+      const message = reader.next();
+      if (message === null || message.type !== name) throw new Error(`Expected "${name}", got "${message?.type}"`);
+      const { type: _, ...fields } = message;
+      return "ticket" in fields ? { ...fields, ticket: toHex(fields.ticket) } : fields as Fields;
+    }
+  }
+}
