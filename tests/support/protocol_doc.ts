@@ -153,7 +153,8 @@ function parseJsonValue(text: string): { good: unknown[]; bad: unknown[] } {
       bad: [...lengths.map((n) => "a".repeat(n)), "A".repeat(digits), 7, null],
     };
   });
-  return { good: choices.flatMap((c) => c.good), bad: choices.flatMap((c) => c.bad) };
+  const good = choices.flatMap((c) => c.good);
+  return { good, bad: [...choices.flatMap((c) => c.bad), ...good.includes("") ? [] : [""]] };
 }
 
 /** The examples, in their order on the page. */
