@@ -1,12 +1,12 @@
 // Guesses which name a user meant. It knows nothing of flags and keys.
 
 /** What a left-out letter costs, against 1 for a wrong or a surplus one: people shorten names, as `port` or `prot`. */
-const LEFT_OUT_COST = 0.2;
+const LEFT_OUT_COST = 0.15;
 
 /** The name among `names` that `typed` most probably means, or `undefined` if none is near. */
 export function nearestName(typed: string, names: readonly string[]): string | undefined {
   let best: string | undefined;
-  let bestCost = typed.length / 2;
+  let bestCost = typed.length / 3;
   for (const name of names) {
     const cost = typingCost(typed.toLowerCase(), name);
     if (cost < bestCost) {

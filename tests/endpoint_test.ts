@@ -1,0 +1,108 @@
+// Addresses as users write them.
+
+import { UnexpectedValueError } from "../core/config/config_error.ts";
+import { type Endpoint, formatEndpoint, parseEndpoint, parseHost, parsePort } from "../core/config/endpoint.ts";
+import { assertEquals, assertStringIncludes, assertThrows } from "./support/assert.ts";
+
+const RIGHT: [string, Endpoint][] = [
+  ["127.0.0.1:80", { kind: "tcp", host: "127.0.0.1", port: 80 }],
+  ["[::1]:80", { kind: "tcp", host: "::1", port: 80 }],
+  ["[2001:db8::ffff:1.2.3.4]:65535", { kind: "tcp", host: "2001:db8::ffff:1.2.3.4", port: 65535 }],
+  ["localhost:1", { kind: "tcp", host: "localhost", port: 1 }],
+  ["my_service.name-2.example:8080", { kind: "tcp", host: "my_service.name-2.example", port: 8080 }],
+  ["name.example.:8080", { kind: "tcp", host: "name.example.", port: 8080 }],
+  ["unix:/run/app.sock", { kind: "unix", path: "/run/app.sock" }],
+  ["unix:/run/a:b.sock", { kind: "unix", path: "/run/a:b.sock" }],
+];
+
+for (const [text, endpoint] of RIGHT) {
+  Deno.test(`${text} is an endpoint, and is written back the same`, () => {
+    assertEquals(parseEndpoint(text, { allowUnix: true }), endpoint);
+    assertEquals(formatEndpoint(endpoint), text);
+  });
+}
+
+const WRONG = [
+  "",
+  ":",
+  ":80",
+  "80",
+  "localhost",
+  "localhost:",
+  "localhost:0",
+  "localhost:65536",
+  "localhost:http",
+  "localhost:080",
+  "localhost: 80",
+  "local host:80",
+  "http://localhost:80",
+  "localhost:80/",
+  "::1:80",
+  "[::1]",
+  "[::1]80",
+  "[::g]:80",
+  "[]:80",
+  "[1.2.3.4]:80",
+  "[localhost]:80",
+  "1.2.3:80",
+  "256.1.1.1:80",
+  "1.2.3.4.5:80",
+  "01.2.3.4:80",
+  "1.2.3.4.:80",
+  "-name:80",
+  "name-:80",
+  "a..b:80",
+  ".a:80",
+  `${"a".repeat(64)}.example:80`,
+  `${"a.".repeat(127)}ab:80`,
+  "é:80",
+  "localhost:80\n",
+  "local\0host:80",
+  "localhost:1e3",
+  "localhost:-1",
+  "localhost:+1",
+  "unix:",
+  "unix:a\0b",
+];
+
+for (const text of WRONG) {
+  Deno.test(`${JSON.stringify(text).slice(0, 60)} is no endpoint, and the error says what would be right`, () => {
+    const error = assertThrows(() => parseEndpoint(text, { allowUnix: true }), UnexpectedValueError);
+    assertStringIncludes(error.message, text.startsWith("unix:") ? "unix:/path/to.sock" : "127.0.0.1:7777");
+    assertEquals(error.message.split("\n").length, 1);
+  });
+}
+
+Deno.test("an IPv6 address without brackets is answered with the advice to use them", () => {
+  assertThrows(() => parseEndpoint("2001:db8::1:80", { allowUnix: false }), UnexpectedValueError, "IPv6 in brackets");
+});
+
+Deno.test("a Unix socket is refused where only TCP is possible", () => {
+  assertThrows(() => parseEndpoint("unix:/a", { allowUnix: false }), UnexpectedValueError, "no Unix socket here");
+});
+
+Deno.test("the path of a Unix socket may have 107 bytes and not 108", () => {
+  const path = `/${"é".repeat(53)}`;
+  assertEquals(parseEndpoint(`unix:${path}`, { allowUnix: true }), { kind: "unix", path });
+  const error = assertThrows(() => parseEndpoint(`unix:${path}b`, { allowUnix: true }), UnexpectedValueError);
+  assertStringIncludes(error.message, "at most 107 bytes, got 108 bytes");
+});
+
+Deno.test("a port goes from 0 or 1 to 65535", () => {
+  assertEquals([parsePort("0", 0), parsePort(65535, 1)], [0, 65535]);
+  assertThrows(() => parsePort("0", 1), UnexpectedValueError, 'Expected a port from 1 to 65535, got "0"');
+  assertThrows(() => parsePort(65536, 0), UnexpectedValueError, "Expected a port from 0 to 65535, got 65536");
+  assertThrows(() => parsePort(80.5, 0), UnexpectedValueError, "got 80.5");
+});
+
+Deno.test("an address to listen on is IPv4, IPv6 with or without brackets, or a name", () => {
+  const hosts = ["0.0.0.0", "::", "[::]", "[2001:db8::1]", "localhost"].map(parseHost);
+  assertEquals(hosts, ["0.0.0.0", "::", "::", "2001:db8::1", "localhost"]);
+  for (const text of ["", "0.0.0.0:80", "[0.0.0.0]", "[::", "300.1.1.1", "a b"]) {
+    assertThrows(
+      () => parseHost(text),
+      UnexpectedValueError,
+      "Expected an IPv4 address, an IPv6 address or a host name",
+    );
+  }
+});

@@ -1,0 +1,127 @@
+// Log records on a real stderr: every test runs a program that logs.
+
+import { formatJson, formatText, type LogFields, type LogLevel } from "../core/logging/log_line.ts";
+import { assertEquals, assertMatch } from "./support/assert.ts";
+
+const LOGGING = new URL("../core/logging/logging.ts", import.meta.url).href;
+const TIME_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+
+function textOf(level: LogLevel, message: string, fields: LogFields = {}): string {
+  return formatText({ timeMs: TIME_MS, level, message, fields });
+}
+
+/** Runs a program whose stderr `sh` redirects; gives what it wrote to both outputs and its exit status. */
+async function run(body: string, redirect = ""): Promise<{ code: number; stdout: string; stderr: string }> {
+  const source = `import { log, startLogging } from ${JSON.stringify(LOGGING)};\n${body}`;
+  const output = await new Deno.Command("sh", {
+    args: ["-c", `exec "$0" eval "$1" ${redirect}`, Deno.execPath(), source],
+    cwd: new URL("..", import.meta.url),
+    env: { NO_COLOR: "1" },
+    signal: AbortSignal.timeout(20_000),
+  }).output();
+  const decoder = new TextDecoder();
+  return { code: output.code, stdout: decoder.decode(output.stdout), stderr: decoder.decode(output.stderr) };
+}
+
+Deno.test("a text line has the time, the level, the message and the fields", () => {
+  const fields = { tunnel: "web", address: "[::1]:9000", key2: "value with space", n: 3, big: 2n ** 64n, ok: true };
+  assertEquals(
+    textOf("info", "Tunnel opened", fields),
+    '2026-01-02T03:04:05.678Z INFO  Tunnel opened tunnel=web address=[::1]:9000 key2="value with space" n=3 ' +
+      "big=18446744073709551616 ok=true",
+  );
+});
+
+Deno.test("the levels have the same width", () => {
+  const levels = (["debug", "info", "warning", "error"] as const).map((level) => textOf(level, "m").slice(25));
+  assertEquals(levels, ["DEBUG m", "INFO  m", "WARN  m", "ERROR m"]);
+});
+
+Deno.test("no text can look like a second line, a second field or a command to the terminal", () => {
+  const line = textOf("info", "a\nb\x1b[2J", {
+    f: "x\r\n2026 ERROR y",
+    g: "1 h=2",
+    i: 'a"b',
+    j: "",
+    k: "\u009b\u202e\ud800",
+  });
+  assertEquals(
+    line.slice(25),
+    'INFO  a\\nb\\u001b[2J f="x\\r\\n2026 ERROR y" g="1 h=2" i="a\\"b" j="" k="\\u009b\\u202e\\ud800"',
+  );
+});
+
+Deno.test("a field that is undefined is left out, and null is shown", () => {
+  assertEquals(textOf("info", "m", { a: undefined, b: null }).slice(25), "INFO  m b=null");
+});
+
+Deno.test("a JSON line has time, level, program and message in front of the fields, which cannot replace them", () => {
+  const fields = { level: "fake", n: 3n, huge: 2n ** 64n, text: "a\n\u009bb" };
+  const line = formatJson({ timeMs: TIME_MS, level: "warning", message: "m", fields }, "cproxy-server");
+  assertEquals(
+    line,
+    '{"time":"2026-01-02T03:04:05.678Z","level":"warning","program":"cproxy-server","message":"m","n":3,' +
+      '"huge":"18446744073709551616","text":"a\\n\\u009bb"}',
+  );
+});
+
+Deno.test("records of the chosen level and above go to stderr, and nothing to stdout", async () => {
+  const { code, stdout, stderr } = await run(`
+    startLogging({ level: "warning", format: "json", program: "p" });
+    for (const level of ["debug", "info", "warning", "error"]) log(level, "Braces {level} stay", { n: 1 });
+  `);
+  assertEquals([code, stdout], [0, ""]);
+  const records = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(records.map(({ time: _, ...record }) => record), [
+    { level: "warning", program: "p", message: "Braces {level} stay", n: 1 },
+    { level: "error", program: "p", message: "Braces {level} stay", n: 1 },
+  ]);
+  assertMatch(records[0].time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+});
+
+Deno.test("a record is written before the program can exit", async () => {
+  const { code, stderr } = await run(`
+    startLogging({ level: "debug", format: "text", program: "p" });
+    log("error", "Last words");
+    Deno.exit(3);
+  `);
+  assertEquals(code, 3);
+  assertMatch(stderr, /^\S+Z ERROR Last words\n$/);
+});
+
+Deno.test("logging can be started again with another level and format", async () => {
+  const { stderr } = await run(`
+    startLogging({ level: "error", format: "text", program: "p" });
+    log("info", "dropped");
+    startLogging({ level: "info", format: "json", program: "p" });
+    log("info", "kept");
+  `);
+  assertEquals(JSON.parse(stderr).message, "kept");
+});
+
+const LOG_A_LOT = `
+  startLogging({ level: "info", format: "text", program: "p" });
+  for (let i = 0; i < 200; i++) log("info", "x".repeat(1000));
+  console.log("still there");
+`;
+
+for (const [what, redirect] of [["closed", "2>&-"], ["on a full disk", "2>/dev/full"]] as const) {
+  Deno.test(`a stderr that is ${what} stops nobody`, async () => {
+    assertEquals(await run(LOG_A_LOT, redirect), { code: 0, stdout: "still there\n", stderr: "" });
+  });
+}
+
+Deno.test("a stderr whose reader has gone stops nobody", async () => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["eval", `import { log, startLogging } from ${JSON.stringify(LOGGING)};\nprompt("");\n${LOG_A_LOT}`],
+    cwd: new URL("..", import.meta.url),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  await child.stderr.cancel();
+  await child.stdin.close();
+  const [status, stdout] = await Promise.all([child.status, new Response(child.stdout).text()]);
+  assertEquals(status.code, 0);
+  assertMatch(stdout, /still there\n$/);
+});
