@@ -23,7 +23,7 @@ export function close(fd: Descriptor): number {
  * @param bytes What to write.
  * @returns The number of bytes written, or a negated errno.
  */
-export function write(fd: Descriptor, bytes: Uint8Array<ArrayBuffer>): number {
+export function write(fd: Descriptor, bytes: Uint8Array): number {
   const result = libc.write(fd, bytes, bytes.byteLength);
   return result < 0 ? -errno[0] : result;
 }

@@ -4,7 +4,7 @@
 export type Pointer = Deno.PointerValue;
 
 /** Memory that a call may read or write. A SharedArrayBuffer needs a view on it. */
-export type Memory = Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>;
+export type Memory = Uint8Array | Int32Array | BigUint64Array;
 
 /**
  * The libc functions in use, under their own names. Every result is 32 bits wide: a 64-bit result would make a BigInt
@@ -34,6 +34,10 @@ export interface Libc {
   eventfd(initial: number, flags: number): number;
   /** fcntl(2). */
   fcntl(fd: number, command: number, argument: number): number;
+  /** freeaddrinfo(3). */
+  freeaddrinfo(list: Pointer): void;
+  /** getaddrinfo(3), on another thread: its buffers must live until it resolves. */
+  getaddrinfo(host: Memory, service: Memory, hints: Memory, list: Memory): Promise<number>;
   /** getpeername(2). */
   getpeername(fd: number, address: Memory, length: Memory): number;
   /** getrlimit(2). */
@@ -85,6 +89,8 @@ export const libc: Libc = Deno.dlopen("libc.so.6", {
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   // fcntl is variadic in C; with integer arguments the Linux ABIs of x86_64 and aarch64 pass them alike
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  freeaddrinfo: { parameters: ["pointer"], result: "void" },
+  getaddrinfo: { parameters: ["buffer", "buffer", "buffer", "buffer"], result: "i32", nonblocking: true },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },

@@ -129,7 +129,7 @@ export function takeSocketError(fd: Descriptor): number {
  * @param room Where to put them, 1 byte or more.
  * @returns How many came, 0 at the end of the stream, or a negated errno.
  */
-export function receive(fd: Descriptor, room: Uint8Array<ArrayBuffer>): number {
+export function receive(fd: Descriptor, room: Uint8Array): number {
   const result = libc.recv(fd, room, room.length, MSG_DONTWAIT);
   return result < 0 ? -errno[0] : result;
 }
@@ -142,7 +142,7 @@ export function receive(fd: Descriptor, room: Uint8Array<ArrayBuffer>): number {
  * @param more True when payload follows at once: both then share a segment (MSG_MORE, send(2)).
  * @returns How many were taken, or a negated errno.
  */
-export function send(fd: Descriptor, bytes: Uint8Array<ArrayBuffer>, more = false): number {
+export function send(fd: Descriptor, bytes: Uint8Array, more = false): number {
   const result = libc.send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0));
   return result < 0 ? -errno[0] : result;
 }

@@ -1,0 +1,72 @@
+// Accepts connections of one listening socket, and survives a process that is out of descriptors.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import { accept } from "../../ffi/socket.ts";
+import type { Channel, EventLoop } from "./event_loop.ts";
+import { Timer, type TimerTarget } from "./timer_queue.ts";
+
+/** Connections accepted in one turn, so that a flood of them leaves time for the rest. */
+const BATCH = 64;
+/** Ms for which accepting pauses when it failed for want of descriptors or memory. */
+const PAUSE_MS = 100;
+
+/** What happens at a listener. */
+export interface AcceptorEvents {
+  /**
+   * A connection has come; `lastAddress()` tells whose. The descriptor is the callee's.
+   *
+   * @param fd Non-blocking, close-on-exec, watched by nobody.
+   */
+  onAccept(fd: Descriptor): void;
+  /**
+   * Accepting failed and pauses for a moment; those who connect wait in the kernel's queue.
+   *
+   * @param reason The errno's name.
+   */
+  onAcceptPaused(reason: string): void;
+}
+
+/** Watches one listener, level-triggered. One thread. */
+export class Acceptor implements Channel, TimerTarget {
+  /** The listening socket. */
+  readonly fd: Descriptor;
+  readonly #loop: EventLoop;
+  readonly #events: AcceptorEvents;
+  readonly #pause = new Timer(this);
+
+  /** Starts to accept. The descriptor is the acceptor's from now on. */
+  constructor(loop: EventLoop, fd: Descriptor, events: AcceptorEvents) {
+    this.#loop = loop;
+    this.fd = fd;
+    this.#events = events;
+    loop.addListener(this);
+  }
+
+  /** Accepts a batch; the level-triggered event comes again for the rest. */
+  onEvents(): void {
+    for (let i = 0; i < BATCH; i++) {
+      const fd = accept(this.fd);
+      if (fd >= 0) this.#events.onAccept(fd as Descriptor);
+      else if (fd === -Errno.EAGAIN) return;
+      else if (fd !== -Errno.ECONNABORTED && fd !== -Errno.EINTR) return this.#pauseFor(-fd);
+    }
+  }
+
+  #pauseFor(code: number): void {
+    this.#loop.enableListener(this, false);
+    this.#loop.setTimer(this.#pause, PAUSE_MS);
+    this.#events.onAcceptPaused(errnoName(code));
+  }
+
+  /** Resumes after a pause. */
+  onTimer(): void {
+    this.#loop.enableListener(this, true);
+  }
+
+  /** Closes the listener at the end of the turn. */
+  close(): void {
+    this.#loop.timers.clear(this.#pause);
+    this.#loop.remove(this);
+    this.#loop.close(this);
+  }
+}

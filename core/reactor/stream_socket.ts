@@ -1,0 +1,63 @@
+// A connected socket and what is known of its readiness. It moves no bytes.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { Epoll } from "../../ffi/epoll.ts";
+import { resetOnClose } from "../../ffi/socket.ts";
+import type { Channel, EventLoop, Task } from "./event_loop.ts";
+
+/**
+ * A stream socket under edge-triggered epoll. `readable` and `writable` are true until a call says EAGAIN, and again from
+ * the next edge on. One thread.
+ */
+export class StreamSocket implements Channel {
+  /** The descriptor. */
+  readonly fd: Descriptor;
+  /** False after a read said that nothing is there. */
+  readable: boolean = true;
+  /** False after a write said that there is no room. */
+  writable: boolean = true;
+  /** The peer has ended its direction: reading on must reach the end of the stream, so no short read may stop it. */
+  hungUp: boolean = false;
+  /** The kernel reports an error; the next read or write will say which. */
+  failed: boolean = false;
+  /** Queued at every event. */
+  task: Task | null = null;
+  readonly #loop: EventLoop;
+  #open = true;
+
+  /**
+   * Registers the socket.
+   *
+   * @param loop The Worker's loop.
+   * @param fd A non-blocking stream socket that nobody else watches.
+   * @throws {SystemError} When the kernel cannot watch it.
+   */
+  constructor(loop: EventLoop, fd: Descriptor) {
+    this.#loop = loop;
+    this.fd = fd;
+    loop.addConnection(this);
+  }
+
+  /** Notes what is ready and queues the task. */
+  onEvents(events: number): void {
+    if (events & (Epoll.IN | Epoll.RDHUP | Epoll.HUP | Epoll.ERR)) this.readable = true;
+    if (events & (Epoll.OUT | Epoll.HUP | Epoll.ERR)) this.writable = true;
+    if (events & (Epoll.RDHUP | Epoll.HUP)) this.hungUp = true;
+    if (events & Epoll.ERR) this.failed = true;
+    if (this.task !== null) this.#loop.enqueue(this.task);
+  }
+
+  /** Closes it at the end of the turn; again is nothing. What was written before is still delivered. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.task = null;
+    this.#loop.close(this);
+  }
+
+  /** Closes it as a reset: the peer reads ECONNRESET, and unsent bytes are dropped. */
+  reset(): void {
+    if (!this.#open) return;
+    resetOnClose(this.fd);
+    this.close();
+  }
+}

@@ -1,0 +1,166 @@
+// One direction of a session: source → pipe → destination by splice, byte-exact. It knows neither frames nor notices.
+import { Errno } from "../../ffi/errno.ts";
+import { splice } from "../../ffi/pipe.ts";
+import type { Pipe, PipePool } from "./pipe_pool.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
+
+/** What {@linkcode Flow.pump} ended with. */
+export const FlowStatus = {
+  /** Waits for an event of its source or destination. */
+  WAITS: 0,
+  /** Its share of the turn is used up; there is more to do. */
+  MORE: 1,
+  /** The stream has ended and every byte of it is written. */
+  ENDED: 2,
+  /** The source failed, see `error`. */
+  SOURCE_FAILED: 3,
+  /** The destination failed, see `error`. */
+  DESTINATION_FAILED: 4,
+  /** There is no pipe to be had. */
+  NO_PIPE: 5,
+} as const;
+
+/** The most that a direction holds in its pipe, in bytes. A pipe counts slots and would take megabytes. */
+const MOST_HELD = 1 << 20;
+/** Rounds of fill and drain in a turn. */
+const ROUNDS = 4;
+
+/** One direction. Used for one session after the other. One thread. */
+export class Flow {
+  /** Bytes written to the destination in this session. */
+  moved: number = 0;
+  /** Bytes in the pipe. */
+  held: number = 0;
+  /** The exact length of this session's stream in bytes, Infinity until it is known. */
+  limit: number = Infinity;
+  /** The stream has ended and every byte of it is written. */
+  ended: boolean = false;
+  /** The source's stream itself ended (FIN), as opposed to the limit being reached. */
+  sourceEnded: boolean = false;
+  /** The errno of a failure, positive. */
+  error: number = 0;
+  readonly #pipes: PipePool;
+  readonly #counters: Float64Array;
+  readonly #column: number;
+  #pipe: Pipe | null = null;
+
+  /**
+   * Makes a direction.
+   *
+   * @param pipes The Worker's pipes.
+   * @param counters The Worker's row.
+   * @param column Where moved bytes are counted.
+   */
+  constructor(pipes: PipePool, counters: Float64Array, column: number) {
+    this.#pipes = pipes;
+    this.#counters = counters;
+    this.#column = column;
+  }
+
+  /** Makes it ready for another session. */
+  begin(): void {
+    this.moved = 0;
+    this.held = 0;
+    this.limit = Infinity;
+    this.ended = false;
+    this.sourceEnded = false;
+    this.error = 0;
+  }
+
+  /**
+   * Moves bytes until an end would block, the stream ends, or the share of this turn is used up.
+   *
+   * @param source Where bytes come from.
+   * @param destination Where they go.
+   * @returns One of {@linkcode FlowStatus}. With an edge-triggered event anything but WAITS must be followed up.
+   */
+  pump(source: StreamSocket, destination: StreamSocket): number {
+    const status = this.#pump(source, destination);
+    if (this.held === 0 && this.#pipe !== null) {
+      this.#pipes.give(this.#pipe);
+      this.#pipe = null;
+    }
+    return status;
+  }
+
+  #pump(source: StreamSocket, destination: StreamSocket): number {
+    for (let round = 0; round < ROUNDS; round++) {
+      // what is in the pipe comes first: EAGAIN of a source means "empty" only when the pipe is empty too
+      if (this.held > 0) {
+        const status = this.#drain(destination);
+        if (status !== FlowStatus.ENDED) return status;
+      }
+      if (this.sourceEnded || this.moved === this.limit) return this.#end();
+      // with nothing held, a destination without room is not worth a pipe: its next edge asks the source again
+      if (!source.readable || !destination.writable) return FlowStatus.WAITS;
+      const status = this.#fill(source);
+      if (status !== FlowStatus.MORE) return status;
+    }
+    return FlowStatus.MORE;
+  }
+
+  /** ENDED: the pipe is empty. */
+  #drain(destination: StreamSocket): number {
+    if (!destination.writable) return FlowStatus.WAITS;
+    const { readEnd } = this.#pipe!;
+    while (this.held > 0) {
+      const count = splice(readEnd, destination.fd, this.held);
+      if (count > 0) {
+        this.held -= count;
+        this.moved += count;
+        this.#counters[this.#column] += count;
+      } else if (count === -Errno.EAGAIN) {
+        destination.writable = false;
+        return FlowStatus.WAITS;
+      } else if (count !== -Errno.EINTR) {
+        this.error = count === 0 ? Errno.EPIPE : -count;
+        return FlowStatus.DESTINATION_FAILED;
+      }
+    }
+    return FlowStatus.ENDED;
+  }
+
+  /** MORE: something came, or the stream has ended. */
+  #fill(source: StreamSocket): number {
+    this.#pipe ??= this.#pipes.take();
+    const pipe = this.#pipe;
+    if (pipe === null) return FlowStatus.NO_PIPE;
+    const count = splice(source.fd, pipe.writeEnd, Math.min(MOST_HELD, this.limit - this.moved));
+    if (count > 0) {
+      this.held = count;
+      // fewer bytes than slots: the pipe was not the limit, so the source is empty and new data will be a new edge,
+      // unless the end of the stream has been announced and must be read (epoll(7), Q9)
+      if (count < pipe.slots && !source.hungUp) source.readable = false;
+      return FlowStatus.MORE;
+    }
+    if (count === 0) {
+      this.sourceEnded = true;
+      return FlowStatus.MORE;
+    }
+    if (count === -Errno.EAGAIN) {
+      source.readable = false;
+      return FlowStatus.WAITS;
+    }
+    if (count === -Errno.EINTR) return FlowStatus.MORE;
+    this.error = -count;
+    return FlowStatus.SOURCE_FAILED;
+  }
+
+  #end(): number {
+    if (this.limit !== Infinity && this.moved < this.limit) {
+      // the stream was promised to be longer
+      this.error = Errno.ECONNRESET;
+      return FlowStatus.SOURCE_FAILED;
+    }
+    this.ended = true;
+    return FlowStatus.ENDED;
+  }
+
+  /** Lets go of the pipe and the bytes in it. */
+  abandon(): void {
+    if (this.#pipe === null) return;
+    this.#pipes.discard(this.#pipe);
+    this.#pipe = null;
+    this.held = 0;
+  }
+}

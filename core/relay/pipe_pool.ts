@@ -1,0 +1,104 @@
+// The pipes of one relay Worker. One passes from direction to direction; more are made only while destinations block.
+import { close } from "../../ffi/descriptor.ts";
+import { checked } from "../../ffi/errno.ts";
+import { getPipeCapacity, openPipe, type PipeEnds, setPipeCapacity } from "../../ffi/pipe.ts";
+import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+
+/** Bytes of capacity asked for; the kernel may give less to an unprivileged user, and any size works. */
+const WANTED_CAPACITY = 1 << 18;
+const PAGE_BYTES = 4096;
+/** Empty pipes that are kept for the next time. */
+const MOST_IDLE = 16;
+/** Ms until directions that found no pipe try again. */
+const RETRY_MS = 20;
+
+/** A pipe that is empty whenever it is in the pool. */
+export interface Pipe extends PipeEnds {
+  /** How many segments it can hold: a pipe fills by slots, not by bytes. */
+  readonly slots: number;
+}
+
+/** Lends pipes to directions. One thread. */
+export class PipePool implements TimerTarget {
+  readonly #loop: EventLoop;
+  readonly #idle: Pipe[] = [];
+  #waiting: Task[] = [];
+  readonly #retry = new Timer(this);
+  #open = 0;
+
+  /**
+   * Makes the pool with its first pipe, so that there always is one.
+   *
+   * @param loop Where tasks that wait for a pipe are queued again.
+   * @throws {SystemError} When not even one pipe can be made.
+   */
+  constructor(loop: EventLoop) {
+    this.#loop = loop;
+    const first = this.#make();
+    checked(typeof first === "number" ? first : 0, "pipe2", "starting a relay Worker");
+    this.#idle.push(first as Pipe);
+  }
+
+  /** How many pipes exist, lent or not. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /** How many pipes wait to be lent. */
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  /** Lends an empty pipe; null when the process has no descriptors for another one: then {@linkcode awaitPipe}. */
+  take(): Pipe | null {
+    const pipe = this.#idle.pop() ?? this.#make();
+    return typeof pipe === "number" ? null : pipe;
+  }
+
+  /** Takes a lent pipe back. It must be empty. */
+  give(pipe: Pipe): void {
+    if (this.#idle.length < MOST_IDLE) this.#idle.push(pipe);
+    else this.discard(pipe);
+    if (this.#waiting.length > 0) this.#wakeWaiting();
+  }
+
+  /** Closes a lent pipe that may still hold bytes of a session that failed. */
+  discard(pipe: Pipe): void {
+    close(pipe.readEnd);
+    close(pipe.writeEnd);
+    this.#open--;
+  }
+
+  /** Queues a task again when a pipe may be had: when one comes back, and every 20 ms. */
+  awaitPipe(task: Task): void {
+    this.#waiting.push(task);
+    if (!this.#retry.isSet) this.#loop.setTimer(this.#retry, RETRY_MS);
+  }
+
+  /** Retries for those that wait. */
+  onTimer(): void {
+    this.#wakeWaiting();
+  }
+
+  #wakeWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const task of waiting) this.#loop.enqueue(task);
+  }
+
+  #make(): Pipe | number {
+    const ends = openPipe();
+    if (typeof ends === "number") return ends;
+    setPipeCapacity(ends.readEnd, WANTED_CAPACITY);
+    this.#open++;
+    const slots = Math.max(1, Math.floor(getPipeCapacity(ends.readEnd) / PAGE_BYTES));
+    return { readEnd: ends.readEnd, writeEnd: ends.writeEnd, slots };
+  }
+
+  /** Closes the pipes that are not lent. */
+  dispose(): void {
+    this.#loop.timers.clear(this.#retry);
+    for (const pipe of this.#idle.splice(0)) this.discard(pipe);
+  }
+}

@@ -1,0 +1,281 @@
+// A ProxyConn and its sessions, as both sides see them: the end of a stream, notices that overtake data, reuse, reset.
+// How a session begins differs between the sides and is left to them.
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import { receive, send, shutdownWrite } from "../../ffi/socket.ts";
+import type { ProxyId, SessionNo } from "../protocol/ids.ts";
+import { PROXY_FRAME_BYTES } from "../protocol/proxy_frame.ts";
+import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import { Count } from "./counters.ts";
+import type { PipePool } from "./pipe_pool.ts";
+import { Relay, type RelayFailure } from "./relay.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
+
+/**
+ * The states of a ProxyConn:
+ *
+ * - `idle`: its bytes are frames; it waits for a session.
+ * - `starting`: a session has its number; its LocalConn is not connected, or not known to be.
+ * - `relaying`: payload both ways.
+ * - `finished`: both directions have ended here; the server waits for the client's FreeProxyConnReq.
+ * - `closed`: for good.
+ */
+export type ProxyState = "idle" | "starting" | "relaying" | "finished" | "closed";
+
+/** Where notices to the other side go: the control Worker, which puts them on the ctl_conn. */
+export interface Notices {
+  /** This side's endpoint ended after `total` bytes, all of them written to the ProxyConn. */
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void;
+  /** This session was reset. */
+  reset(proxy: ProxyId, session: SessionNo): void;
+}
+
+/** What a ProxyConn uses of its Worker. */
+export interface RelaySurroundings {
+  /** The Worker's loop. */
+  readonly loop: EventLoop;
+  /** The Worker's pipes. */
+  readonly pipes: PipePool;
+  /** The Worker's row of counters. */
+  readonly counters: Float64Array;
+  /** Writes a debug line about one connection, if such lines are wanted. */
+  debug(message: string, proxy: ProxyId, session: SessionNo, detail: string): void;
+}
+
+/** One pooled connection between the two programs. One thread. */
+export abstract class ProxyConn implements Task {
+  /** Kept by the loop. */
+  queued: boolean = false;
+  /** Its number on the ctl_conn. */
+  readonly id: ProxyId;
+  /** Its socket. */
+  readonly socket: StreamSocket;
+  /** Session number, 0 before the first. */
+  session: SessionNo = 0 as SessionNo;
+  /** See {@linkcode ProxyState}. */
+  state: ProxyState = "idle";
+  /** The endpoint of the present session. */
+  protected endpoint: StreamSocket | null = null;
+  /** The two directions of the present session. */
+  protected readonly relay: Relay;
+  /** Its Worker. */
+  protected readonly around: RelaySurroundings;
+  /** The frame that is being received, and later read by the side. */
+  protected readonly frame: DataView = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+  readonly #frameBytes = new Uint8Array(this.frame.buffer);
+  #frameHave = 0;
+  #unsent: Uint8Array | null = null;
+  readonly #notices: Notices;
+  /** The ctl_conn is gone: ends are told by FIN, and there is no session after this one. */
+  #orphaned = false;
+  #outTold = false;
+  #inShut = false;
+  // a notice about a session whose start has not been read yet: at most one session can be ahead
+  #earlySession = 0;
+  #earlyTotal = -1;
+  #earlyReset = false;
+
+  /** Makes an idle ProxyConn; the socket's events are its own from now on. */
+  constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, notices: Notices) {
+    this.id = id;
+    this.socket = socket;
+    this.around = around;
+    this.#notices = notices;
+    this.relay = new Relay(around.pipes, around.counters);
+    socket.task = this;
+    around.counters[Count.proxyConnsOpened]++;
+  }
+
+  /** Whether its ctl_conn is gone. */
+  get orphaned(): boolean {
+    return this.#orphaned;
+  }
+
+  /** Whether a session has begun here and not ended. */
+  get inSession(): boolean {
+    return this.state === "starting" || this.state === "relaying";
+  }
+
+  /** Handles whatever has become ready. */
+  abstract run(): void;
+
+  /** Both directions have ended on this side, in order. */
+  protected abstract onSessionFinished(): void;
+
+  /** It is closed; for the side to forget it. */
+  protected abstract onClosed(): void;
+
+  /** Takes up a session whose start is known; its directions are shut until the side opens them. */
+  protected beginSession(session: SessionNo): void {
+    this.session = session;
+    this.state = "starting";
+    this.relay.begin();
+    this.#outTold = false;
+    this.#inShut = false;
+    this.around.counters[Count.sessionsOpened]++;
+    if (this.#earlySession === session) {
+      if (this.#earlyTotal >= 0) this.relay.in.limit = this.#earlyTotal;
+      if (this.#earlyReset) this.relay.failure = { side: "proxy", code: Errno.ECONNRESET };
+    }
+    this.#earlySession = 0;
+    this.#earlyTotal = -1;
+    this.#earlyReset = false;
+  }
+
+  /** Gives the session its endpoint, whose events are the session's from now on. */
+  protected attach(endpoint: StreamSocket): void {
+    this.endpoint = endpoint;
+    endpoint.task = this;
+  }
+
+  /** Moves payload, and acts on what has ended. */
+  protected pumpSession(): void {
+    const { relay, endpoint } = this;
+    if (relay.failure !== null) return this.fail(relay.failure);
+    if (!this.#flushFrames()) return this.fail({ side: "proxy", code: Errno.EPIPE });
+    // payload must not overtake a frame
+    if (endpoint === null || this.#unsent !== null) return;
+    const more = relay.pump(endpoint, this.socket, this);
+    if (relay.failure !== null) return this.fail(relay.failure);
+    if (relay.out.ended && !this.#outTold) this.#tellOutEnded();
+    if (relay.in.ended && !this.#inShut) {
+      this.#inShut = true;
+      shutdownWrite(endpoint.fd);
+    }
+    if (relay.out.ended && relay.in.ended) return this.#finishSession();
+    if (more) this.around.loop.enqueue(this);
+  }
+
+  #tellOutEnded(): void {
+    this.#outTold = true;
+    if (this.#orphaned) shutdownWrite(this.socket.fd);
+    else this.#notices.shutdownPeer(this.id, this.session, this.relay.out.moved);
+  }
+
+  #finishSession(): void {
+    this.endpoint!.close();
+    this.endpoint = null;
+    this.state = "finished";
+    this.around.counters[Count.sessionsEnded]++;
+    // a FIN, either way, means that there is no session after this one
+    if (this.#orphaned || this.relay.in.sourceEnded) this.close();
+    else this.onSessionFinished();
+  }
+
+  /** The other side's endpoint ended after `total` bytes. Stale notices are ignored, early ones kept. */
+  onShutdownPeer(session: SessionNo, total: number): void {
+    if (session > this.session) {
+      this.#keepEarly(session);
+      this.#earlyTotal = total;
+    } else if (session === this.session && this.inSession) {
+      if (total < this.relay.in.moved + this.relay.in.held) {
+        this.relay.failure = { side: "proxy", code: Errno.ECONNRESET };
+      }
+      this.relay.in.limit = total;
+      this.around.loop.enqueue(this);
+    }
+  }
+
+  /** The other side reset the session. */
+  onReset(session: SessionNo): void {
+    if (session > this.session) {
+      this.#keepEarly(session);
+      this.#earlyReset = true;
+    } else if (session === this.session && (this.inSession || this.state === "finished")) {
+      this.fail({ side: "proxy", code: Errno.ECONNRESET });
+    }
+  }
+
+  #keepEarly(session: SessionNo): void {
+    if (this.#earlySession !== session) {
+      this.#earlySession = session;
+      this.#earlyTotal = -1;
+      this.#earlyReset = false;
+    }
+  }
+
+  /** The ctl_conn is gone. A session goes on; its ends, also those announced already, are told by FIN. */
+  orphan(): void {
+    if (this.#orphaned) return;
+    this.#orphaned = true;
+    if (!this.inSession) this.close();
+    else if (this.#outTold) shutdownWrite(this.socket.fd);
+  }
+
+  /** Resets what is left of the session and discards the ProxyConn. */
+  protected fail({ side, code }: RelayFailure): void {
+    if (this.state === "closed") return;
+    this.around.counters[Count.sessionsReset]++;
+    this.around.debug("Session is reset", this.id, this.session, `${side}: ${errnoName(code)}`);
+    if (!this.#orphaned && this.session !== 0) this.#notices.reset(this.id, this.session);
+    this.endpoint?.reset();
+    this.endpoint = null;
+    this.socket.reset();
+    this.close();
+  }
+
+  /** Closes it, and an endpoint if there is one. */
+  close(): void {
+    if (this.state === "closed") return;
+    this.state = "closed";
+    this.relay.abandon();
+    this.endpoint?.close();
+    this.endpoint = null;
+    this.socket.close();
+    this.around.counters[Count.proxyConnsClosed]++;
+    this.onClosed();
+  }
+
+  /**
+   * Receives the rest of a frame, and not one byte behind it.
+   *
+   * @returns 1 when {@linkcode frame} is complete, 0 when it is not yet, -1 at the end of the stream, or on an error.
+   */
+  protected receiveFrame(): -1 | 0 | 1 {
+    while (this.#frameHave < PROXY_FRAME_BYTES) {
+      const room = this.#frameHave === 0 ? this.#frameBytes : this.#frameBytes.subarray(this.#frameHave);
+      const count = receive(this.socket.fd, room);
+      if (count === -Errno.EINTR) continue;
+      if (count === -Errno.EAGAIN) {
+        this.socket.readable = false;
+        return 0;
+      }
+      if (count <= 0) return -1;
+      this.#frameHave += count;
+    }
+    this.#frameHave = 0;
+    return 1;
+  }
+
+  /**
+   * Sends a frame; what the socket does not take is kept and comes first when it does.
+   *
+   * @returns False when the ProxyConn is broken.
+   */
+  protected sendFrame(frame: Uint8Array): boolean {
+    if (this.#unsent !== null) {
+      const both = new Uint8Array(this.#unsent.length + frame.length);
+      both.set(this.#unsent);
+      both.set(frame, this.#unsent.length);
+      this.#unsent = both;
+      return this.#flushFrames();
+    }
+    const count = send(this.socket.fd, frame);
+    if (count === frame.length) return true;
+    if (count < 0 && count !== -Errno.EAGAIN && count !== -Errno.EINTR) return false;
+    this.#unsent = frame.slice(Math.max(count, 0));
+    this.socket.writable = false;
+    return true;
+  }
+
+  /** Sends what was kept. False when the ProxyConn is broken. */
+  #flushFrames(): boolean {
+    while (this.#unsent !== null && this.socket.writable) {
+      const count = send(this.socket.fd, this.#unsent);
+      if (count === this.#unsent.length) this.#unsent = null;
+      else if (count > 0) this.#unsent = this.#unsent.slice(count);
+      else if (count === -Errno.EAGAIN) this.socket.writable = false;
+      else if (count !== -Errno.EINTR) return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,95 @@
+// Joins two sockets for one session: the endpoint (PublicConn or LocalConn) and the ProxyConn.
+import { Errno } from "../../ffi/errno.ts";
+import { takeSocketError } from "../../ffi/socket.ts";
+import type { Task } from "../reactor/event_loop.ts";
+import { Count } from "./counters.ts";
+import { Flow, FlowStatus } from "./flow.ts";
+import type { PipePool } from "./pipe_pool.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
+
+/** Which socket of a session failed, and how. */
+export interface RelayFailure {
+  /** The socket. */
+  readonly side: "endpoint" | "proxy";
+  /** A positive errno. */
+  readonly code: number;
+}
+
+/** Both directions of one session after the other on a ProxyConn. One thread. */
+export class Relay {
+  /** Endpoint → ProxyConn. */
+  readonly out: Flow;
+  /** ProxyConn → endpoint. */
+  readonly in: Flow;
+  /** Whether payload may leave for the ProxyConn. */
+  outOpen: boolean = false;
+  /** Whether what the ProxyConn holds is payload. */
+  inOpen: boolean = false;
+  /** Set when the session cannot go on. */
+  failure: RelayFailure | null = null;
+  readonly #pipes: PipePool;
+
+  /**
+   * Makes a relay.
+   *
+   * @param pipes The Worker's pipes.
+   * @param counters The Worker's row.
+   */
+  constructor(pipes: PipePool, counters: Float64Array) {
+    this.#pipes = pipes;
+    this.out = new Flow(pipes, counters, Count.bytesToProxy);
+    this.in = new Flow(pipes, counters, Count.bytesFromProxy);
+  }
+
+  /** Makes it ready for another session, with both directions shut. */
+  begin(): void {
+    this.out.begin();
+    this.in.begin();
+    this.outOpen = false;
+    this.inOpen = false;
+    this.failure = null;
+  }
+
+  /**
+   * Moves what can be moved in one turn.
+   *
+   * @param endpoint PublicConn or LocalConn.
+   * @param proxy The ProxyConn.
+   * @param task Queued again when it found no pipe.
+   * @returns True when there is more to do at once.
+   */
+  pump(endpoint: StreamSocket, proxy: StreamSocket, task: Task): boolean {
+    let more = false;
+    if (this.inOpen && !this.in.ended) {
+      const status = this.in.pump(proxy, endpoint);
+      if (status === FlowStatus.MORE) more = true;
+      else if (status === FlowStatus.NO_PIPE) this.#pipes.awaitPipe(task);
+      else if (status === FlowStatus.SOURCE_FAILED) this.failure = { side: "proxy", code: this.in.error };
+      else if (status === FlowStatus.DESTINATION_FAILED) this.failure = { side: "endpoint", code: this.in.error };
+    }
+    if (this.outOpen && !this.out.ended && this.failure === null) {
+      const status = this.out.pump(endpoint, proxy);
+      if (status === FlowStatus.MORE) more = true;
+      else if (status === FlowStatus.NO_PIPE) this.#pipes.awaitPipe(task);
+      else if (status === FlowStatus.SOURCE_FAILED) this.failure = { side: "endpoint", code: this.out.error };
+      else if (status === FlowStatus.DESTINATION_FAILED) this.failure = { side: "proxy", code: this.out.error };
+    }
+    if (this.failure === null && !more) this.#findUnreadError(endpoint, proxy);
+    return more && this.failure === null;
+  }
+
+  /** An error shows in a read; where no read will come, because that direction has ended or is blocked, ask for it. */
+  #findUnreadError(endpoint: StreamSocket, proxy: StreamSocket): void {
+    if (endpoint.failed && !(this.out.ended && this.in.ended)) {
+      this.failure = { side: "endpoint", code: takeSocketError(endpoint.fd) || Errno.ECONNRESET };
+    } else if (proxy.failed && (this.in.ended || !this.inOpen)) {
+      this.failure = { side: "proxy", code: takeSocketError(proxy.fd) || Errno.ECONNRESET };
+    }
+  }
+
+  /** Lets go of pipes that still hold bytes. */
+  abandon(): void {
+    this.out.abandon();
+    this.in.abandon();
+  }
+}

@@ -1,0 +1,55 @@
+// Host names to addresses by the system's resolver: /etc/hosts, DNS, whatever nsswitch.conf says.
+import { libc } from "./libc.ts";
+import { internetAddress, type SocketAddress } from "./socket_address.ts";
+
+const SOCK_STREAM = 1;
+// struct addrinfo of glibc with 64-bit pointers (netdb.h)
+const INFO_BYTES = 48;
+const FAMILY = 4;
+const SOCKTYPE = 8;
+const ADDRESS_LENGTH = 16;
+const ADDRESS = 24;
+const NEXT = 40;
+
+const reasons = new Map<number, string>([
+  [-2, "the name is not known"],
+  [-3, "the name server does not answer for now"],
+  [-4, "the name server failed"],
+  [-5, "the name has no address"],
+]);
+
+/**
+ * Resolves a host name (getaddrinfo(3)), off the calling thread. A numeric address resolves to itself at once.
+ *
+ * @param host A name or numeric address, without brackets.
+ * @param port 0 to 65535, put into every result.
+ * @returns The addresses in the order in which they should be tried; one at least.
+ * @throws {Error} When the name does not resolve; one line that says why.
+ */
+export async function resolveHost(host: string, port: number): Promise<SocketAddress[]> {
+  const numeric = internetAddress(host, port);
+  if (numeric !== null) return [numeric];
+  const encoder = new TextEncoder();
+  const hints = new Uint8Array(INFO_BYTES);
+  new DataView(hints.buffer).setInt32(SOCKTYPE, SOCK_STREAM, true);
+  const first = new BigUint64Array(1);
+  const result = await libc.getaddrinfo(encoder.encode(`${host}\0`), encoder.encode(`${port}\0`), hints, first);
+  if (result !== 0) throw new Error(`Cannot resolve "${host}": ${reasons.get(result) ?? `resolver error ${result}`}`);
+  try {
+    return readList(first[0]);
+  } finally {
+    libc.freeaddrinfo(Deno.UnsafePointer.create(first[0]));
+  }
+}
+
+function readList(first: bigint): SocketAddress[] {
+  const addresses: SocketAddress[] = [];
+  for (let at = Deno.UnsafePointer.create(first); at !== null;) {
+    const info = new Deno.UnsafePointerView(at);
+    const bytes = new Uint8Array(info.getUint32(ADDRESS_LENGTH));
+    new Deno.UnsafePointerView(info.getPointer(ADDRESS)!).copyInto(bytes);
+    addresses.push({ family: info.getInt32(FAMILY), bytes });
+    at = info.getPointer(NEXT);
+  }
+  return addresses;
+}
