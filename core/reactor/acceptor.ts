@@ -1,5 +1,5 @@
 // Accepts connections of one listening socket, and survives a process that is out of descriptors.
-import type { Descriptor } from "../../ffi/descriptor.ts";
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { accept } from "../../ffi/socket.ts";
 import type { Channel, EventLoop } from "./event_loop.ts";
@@ -48,6 +48,7 @@ export class Acceptor implements Channel, TimerTarget {
       const fd = accept(this.fd);
       if (fd >= 0) this.#events.onAccept(fd as Descriptor);
       else if (fd === -Errno.EAGAIN) return;
+      // a connection that ended in the queue, or a signal (accept(2))
       else if (fd !== -Errno.ECONNABORTED && fd !== -Errno.EINTR) return this.#pauseFor(-fd);
     }
   }
@@ -63,10 +64,10 @@ export class Acceptor implements Channel, TimerTarget {
     this.#loop.enableListener(this, true);
   }
 
-  /** Closes the listener at the end of the turn. */
+  /** Closes the listener at once, so that its port can be opened again in this turn. */
   close(): void {
     this.#loop.timers.clear(this.#pause);
     this.#loop.remove(this);
-    this.#loop.close(this);
+    close(this.fd);
   }
 }

@@ -1,0 +1,126 @@
+// A ProxyConn on the client: it waits for the start of a session, connects the LocalConn, and frees itself after.
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import type { SocketAddress } from "../../ffi/socket_address.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
+import {
+  decodeStartReq,
+  encodeStartRsp,
+  newStartReq,
+  PROXY_FRAME_BYTES,
+  START_ALIVE,
+  START_CONNECTED,
+  START_REFUSED,
+  type StartStatus,
+} from "../protocol/proxy_frame.ts";
+import { ProtocolError } from "../protocol/protocol_error.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
+import { Count } from "../relay/counters.ts";
+import { type Notices, ProxyConn, type RelaySurroundings } from "../relay/proxy_conn.ts";
+import { LocalConnector, type LocalConnectorEvents } from "./local_connector.ts";
+
+// one of each per Worker: they are filled and used within one call
+const rspFrame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+const rspBytes = new Uint8Array(rspFrame.buffer);
+const req = newStartReq();
+
+/** What the client's ProxyConns need of their Worker. */
+export interface ClientProxyOwner {
+  /** The addresses of a tunnel's LocalServer; empty when there is no such tunnel, or its name does not resolve. */
+  localAddresses(tunnel: TunnelNo): readonly SocketAddress[];
+  /** Tells the server that a session is finished here. */
+  free(proxy: ProxyId, session: SessionNo): void;
+  /** It is closed. */
+  onProxyClosed(proxy: ClientProxyConn): void;
+}
+
+/** See the file's head. One thread. */
+export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
+  readonly #owner: ClientProxyOwner;
+  readonly #connector: LocalConnector;
+
+  /** Makes an idle one of a socket that has sent its ticket. */
+  constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, notices: Notices, owner: ClientProxyOwner) {
+    super(id, socket, around, notices);
+    this.#owner = owner;
+    this.#connector = new LocalConnector(around.loop, this);
+  }
+
+  /** Handles whatever has become ready. */
+  run(): void {
+    switch (this.state) {
+      case "idle":
+        return this.#awaitStart();
+      case "starting":
+        return this.#watchStarting();
+      case "relaying":
+        return this.pumpSession();
+      case "finished":
+      case "closed":
+        return;
+      default:
+        return this.state satisfies never;
+    }
+  }
+
+  #awaitStart(): void {
+    if (!this.socket.readable) return;
+    const received = this.receiveFrame();
+    if (received === 0) return;
+    if (received < 0) return this.close();
+    try {
+      decodeStartReq(this.frame, req);
+      if (req.session !== this.session + 1) throw new ProtocolError(`Session ${req.session} after ${this.session}`);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.around.debug("ProxyConn breaks the protocol", this.id, this.session, error.message);
+      return this.close();
+    }
+    this.beginSession(req.session);
+    if (req.ask && !this.#respond(START_ALIVE)) return;
+    this.#connector.start(this.#owner.localAddresses(req.tunnel));
+  }
+
+  /** While connecting, payload stays in the socket; an error or a notice of reset ends the attempt. */
+  #watchStarting(): void {
+    if (this.relay.failure !== null) return this.fail(this.relay.failure);
+    if (this.socket.failed) this.fail({ side: "proxy", code: Errno.ECONNRESET });
+  }
+
+  #respond(status: StartStatus): boolean {
+    encodeStartRsp(rspFrame, this.session, status);
+    if (this.sendFrame(rspBytes)) return true;
+    this.fail({ side: "proxy", code: Errno.EPIPE });
+    return false;
+  }
+
+  /** The LocalConn is there. */
+  onLocalConnected(socket: StreamSocket): void {
+    this.attach(socket);
+    if (!this.#respond(START_CONNECTED)) return;
+    this.state = "relaying";
+    this.relay.inOpen = true;
+    this.relay.outOpen = true;
+    this.pumpSession();
+  }
+
+  /** There is no LocalServer. Payload may be under way, so this ProxyConn ends with the session. */
+  onLocalRefused(code: number): void {
+    this.around.debug("LocalServer refuses", this.id, this.session, errnoName(code));
+    if (!this.#respond(START_REFUSED)) return;
+    this.around.counters[Count.sessionsRefused]++;
+    this.close();
+  }
+
+  /** Both directions have ended here: the server may start the next session. */
+  protected override onSessionFinished(): void {
+    this.state = "idle";
+    this.#owner.free(this.id, this.session);
+    this.around.loop.enqueue(this);
+  }
+
+  /** It is closed. */
+  protected override onClosed(): void {
+    this.#connector.cancel();
+    this.#owner.onProxyClosed(this);
+  }
+}

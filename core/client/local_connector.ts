@@ -1,0 +1,131 @@
+// Connects to a LocalServer: its addresses in turn, until one answers or the time is over.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { Errno } from "../../ffi/errno.ts";
+import { connect, openSocket, setKeepalive, setNoDelay, takeSocketError } from "../../ffi/socket.ts";
+import { Family, type SocketAddress } from "../../ffi/socket_address.ts";
+import { close } from "../../ffi/descriptor.ts";
+import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import { StreamSocket } from "../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+
+/** Ms for the whole attempt. */
+const CONNECT_MS = 10_000;
+/** Ms until a shortage of descriptors, ports or queue places is tried again. */
+const RETRY_MS = 50;
+const KEEPALIVE_IDLE_S = 60;
+const KEEPALIVE_INTERVAL_S = 15;
+
+/** Who hears how it went. */
+export interface LocalConnectorEvents {
+  /** A connection, with its readiness known. */
+  onLocalConnected(socket: StreamSocket): void;
+  /** No address answered; `code` is the last errno, positive. */
+  onLocalRefused(code: number): void;
+}
+
+/** Used for one LocalConn after the other. One thread. */
+export class LocalConnector implements Task, TimerTarget {
+  /** Kept by the loop. */
+  queued: boolean = false;
+  readonly #loop: EventLoop;
+  readonly #events: LocalConnectorEvents;
+  readonly #timer = new Timer(this);
+  #addresses: readonly SocketAddress[] = [];
+  #next = 0;
+  #deadline = 0;
+  #socket: StreamSocket | null = null;
+  #lastError = 0;
+
+  /** Makes a connector that does nothing yet. */
+  constructor(loop: EventLoop, events: LocalConnectorEvents) {
+    this.#loop = loop;
+    this.#events = events;
+  }
+
+  /** Starts to connect. */
+  start(addresses: readonly SocketAddress[]): void {
+    this.#addresses = addresses;
+    this.#next = 0;
+    this.#lastError = Errno.ECONNREFUSED;
+    this.#deadline = this.#loop.now + CONNECT_MS;
+    this.#loop.setTimer(this.#timer, CONNECT_MS);
+    this.#tryNext();
+  }
+
+  #tryNext(): void {
+    for (; this.#next < this.#addresses.length; this.#next++) {
+      const address = this.#addresses[this.#next];
+      const code = this.#begin(address);
+      if (code === 0) return;
+      if (isShortage(code)) return this.#loop.setTimer(this.#timer, RETRY_MS);
+      this.#lastError = code;
+    }
+    this.#end();
+    this.#events.onLocalRefused(this.#lastError);
+  }
+
+  /** 0 when it is under way, or a positive errno. */
+  #begin(address: SocketAddress): number {
+    const fd = openSocket(address.family) as Descriptor;
+    if (fd < 0) return -fd;
+    if (address.family !== Family.UNIX) {
+      setNoDelay(fd);
+      setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
+    }
+    const result = connect(fd, address);
+    if (result < 0 && result !== -Errno.EINPROGRESS) {
+      close(fd);
+      return -result;
+    }
+    this.#socket = new StreamSocket(this.#loop, fd);
+    this.#socket.task = this;
+    // a unix socket is connected at once; for TCP the first event tells
+    this.#socket.writable = result === 0;
+    if (result === 0) this.#loop.enqueue(this);
+    return 0;
+  }
+
+  /** The connection is there, or its error. */
+  run(): void {
+    const socket = this.#socket;
+    if (socket === null || !socket.writable) return;
+    const code = takeSocketError(socket.fd);
+    if (code === 0) {
+      this.#socket = null;
+      this.#end();
+      return this.#events.onLocalConnected(socket);
+    }
+    socket.close();
+    this.#socket = null;
+    this.#lastError = code;
+    this.#next++;
+    this.#tryNext();
+  }
+
+  /** Time to try again, or time over. */
+  onTimer(): void {
+    if (this.#loop.now < this.#deadline) {
+      this.#loop.setTimer(this.#timer, this.#deadline - this.#loop.now);
+      return this.#tryNext();
+    }
+    this.cancel();
+    this.#events.onLocalRefused(Errno.ETIMEDOUT);
+  }
+
+  #end(): void {
+    this.#loop.timers.clear(this.#timer);
+  }
+
+  /** Gives up, silently. */
+  cancel(): void {
+    this.#end();
+    this.#socket?.close();
+    this.#socket = null;
+  }
+}
+
+/** What passes by itself: no descriptors, no local ports, no memory, a full accept queue of a unix socket. */
+function isShortage(code: number): boolean {
+  return code === Errno.EMFILE || code === Errno.ENFILE || code === Errno.EADDRNOTAVAIL || code === Errno.ENOBUFS ||
+    code === Errno.ENOMEM || code === Errno.EAGAIN;
+}

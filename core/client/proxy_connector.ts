@@ -1,0 +1,127 @@
+// Connects a new ProxyConn to the server's proxy port and shows the ticket there.
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import {
+  connect,
+  openSocket,
+  send,
+  setKeepalive,
+  setNoDelay,
+  setUserTimeout,
+  takeSocketError,
+} from "../../ffi/socket.ts";
+import type { SocketAddress } from "../../ffi/socket_address.ts";
+import type { ProxyId } from "../protocol/ids.ts";
+import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import { StreamSocket } from "../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+
+/** Ms for which trying is worth it: the server gives the ticket up after 10 s. */
+const TICKET_MS = 9000;
+/** Ms between two attempts. */
+const RETRY_MS = 250;
+/** Seconds of silence before the kernel asks whether the server is there. */
+const KEEPALIVE_IDLE_S = 60;
+const KEEPALIVE_INTERVAL_S = 15;
+/** Ms for which bytes sent to the server may stay unacknowledged. */
+const USER_TIMEOUT_MS = 60_000;
+
+/** Who hears how it went. */
+export interface ProxyConnectorEvents {
+  /** The ticket is sent: the socket is a ProxyConn. */
+  onProxyConnected(connector: ProxyConnector, socket: StreamSocket): void;
+  /** The time is over. */
+  onProxyFailed(connector: ProxyConnector, reason: string): void;
+}
+
+/** See the file's head. One thread. */
+export class ProxyConnector implements Task, TimerTarget {
+  /** Kept by the loop. */
+  queued: boolean = false;
+  /** The number of the ProxyConn to be. */
+  readonly proxy: ProxyId;
+  readonly #loop: EventLoop;
+  readonly #address: SocketAddress;
+  readonly #greeting: Uint8Array;
+  readonly #events: ProxyConnectorEvents;
+  readonly #timer = new Timer(this);
+  readonly #deadline: number;
+  #socket: StreamSocket | null = null;
+
+  /**
+   * Starts to connect.
+   *
+   * @param loop The Worker's loop.
+   * @param proxy The number of the ProxyConn.
+   * @param address The server's proxy port.
+   * @param greeting Preamble and ProxyMetaSet.
+   * @param events Who hears how it went.
+   */
+  constructor(
+    loop: EventLoop,
+    proxy: ProxyId,
+    address: SocketAddress,
+    greeting: Uint8Array,
+    events: ProxyConnectorEvents,
+  ) {
+    this.#loop = loop;
+    this.proxy = proxy;
+    this.#address = address;
+    this.#greeting = greeting;
+    this.#events = events;
+    this.#deadline = loop.now + TICKET_MS;
+    this.#try();
+  }
+
+  #try(): void {
+    const fd = openSocket(this.#address.family) as Descriptor;
+    if (fd < 0) return this.#retry(-fd);
+    setNoDelay(fd);
+    setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
+    setUserTimeout(fd, USER_TIMEOUT_MS);
+    const result = connect(fd, this.#address);
+    if (result < 0 && result !== -Errno.EINPROGRESS) {
+      close(fd);
+      return this.#retry(-result);
+    }
+    this.#socket = new StreamSocket(this.#loop, fd);
+    this.#socket.task = this;
+    this.#socket.writable = false;
+    this.#loop.setTimer(this.#timer, this.#deadline - this.#loop.now);
+  }
+
+  /** The connection is there, or its error. */
+  run(): void {
+    const socket = this.#socket;
+    if (socket === null || !socket.writable) return;
+    const code = takeSocketError(socket.fd);
+    if (code !== 0) return this.#retry(code);
+    // an empty send buffer takes 36 bytes whole
+    const count = send(socket.fd, this.#greeting);
+    if (count !== this.#greeting.length) return this.#retry(count < 0 ? -count : Errno.ENOBUFS);
+    this.#socket = null;
+    this.#loop.timers.clear(this.#timer);
+    this.#events.onProxyConnected(this, socket);
+  }
+
+  #retry(code: number): void {
+    this.#socket?.close();
+    this.#socket = null;
+    if (this.#loop.now + RETRY_MS < this.#deadline) return this.#loop.setTimer(this.#timer, RETRY_MS);
+    this.#loop.timers.clear(this.#timer);
+    this.#events.onProxyFailed(this, errnoName(code));
+  }
+
+  /** Time to try again, or time over. */
+  onTimer(): void {
+    if (this.#socket !== null) this.#retry(Errno.ETIMEDOUT);
+    else this.#try();
+  }
+
+  /** Gives up, silently. */
+  cancel(): void {
+    this.#loop.timers.clear(this.#timer);
+    this.#socket?.close();
+    this.#socket = null;
+  }
+}

@@ -1,0 +1,126 @@
+// A relay Worker of the client: ProxyConn ⇄ LocalConn.
+import { type SocketAddress, withPort } from "../../ffi/socket_address.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
+import { encodePreambleAndMeta } from "../protocol/preamble.ts";
+import { ticketFromWords } from "../protocol/ticket.ts";
+import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
+import { Phase } from "../reactor/shared_state.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
+import { relayCounters } from "../relay/counters.ts";
+import { DrainWatch } from "../relay/drain_watch.ts";
+import { PipePool } from "../relay/pipe_pool.ts";
+import type { Notices, RelaySurroundings } from "../relay/proxy_conn.ts";
+import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
+import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
+import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
+import { CONTROL, type DrainedReport, type RelayConfig, type Resolved } from "./worker_config.ts";
+
+class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, Notices {
+  readonly #context: ReactorContext;
+  readonly #around: RelaySurroundings;
+  readonly #drain: DrainWatch;
+  readonly #connectors = new Set<ProxyConnector>();
+  /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
+  readonly #proxies = new Map<ProxyId, ClientProxyConn>();
+  #resolved: Resolved = { server: [], reason: "", locals: [] };
+  #proxyAddress: SocketAddress | null = null;
+
+  constructor(context: ReactorContext, config: RelayConfig) {
+    this.#context = context;
+    const counters = relayCounters(config.relays, config.counters).row(config.index);
+    this.#around = {
+      loop: context.loop,
+      pipes: new PipePool(context.loop),
+      counters,
+      debug(message, proxy, session, detail) {
+        if (context.logs("debug")) context.log("debug", message, { proxy, session, detail });
+      },
+    };
+    this.#drain = new DrainWatch(context.loop, counters, () => 0, () => {
+      context.report({ kind: "drained" } satisfies DrainedReport);
+    });
+  }
+
+  onRecord(_from: number, words: Int32Array, at: number): void {
+    const session = (words[at + 3] >>> 0) as SessionNo;
+    switch (words[at]) {
+      case Record.CONTROL_UP:
+        this.#proxyAddress = withPort(this.#resolved.server[words[at + 1]], words[at + 2]);
+        return;
+      case Record.CONTROL_LOST:
+        return this.#onControlLost();
+      case Record.NEED_PROXY:
+        return this.#onNeedProxy((words[at + 1] >>> 0) as ProxyId, words[at + 2], ticketFromWords(words, at + 3));
+      case Record.SHUTDOWN_PEER:
+        return this.#proxy(words, at)?.onShutdownPeer(session, joinWords(words[at + 4], words[at + 5]));
+      case Record.RESET_SESSION:
+        return this.#proxy(words, at)?.onReset(session);
+      default:
+        throw new Error(`Record ${words[at]} does not belong here`);
+    }
+  }
+
+  #proxy(words: Int32Array, at: number): ClientProxyConn | undefined {
+    return this.#proxies.get((words[at + 2] >>> 0) as ProxyId);
+  }
+
+  #onNeedProxy(proxy: ProxyId, worker: number, ticket: Uint8Array): void {
+    if (this.#proxyAddress === null) return;
+    const greeting = encodePreambleAndMeta(worker, proxy, ticket);
+    this.#connectors.add(new ProxyConnector(this.#context.loop, proxy, this.#proxyAddress, greeting, this));
+  }
+
+  onProxyConnected(connector: ProxyConnector, socket: StreamSocket): void {
+    this.#connectors.delete(connector);
+    const proxy = new ClientProxyConn(connector.proxy, socket, this.#around, this, this);
+    this.#proxies.set(proxy.id, proxy);
+    this.#around.loop.enqueue(proxy);
+  }
+
+  onProxyFailed(connector: ProxyConnector, reason: string): void {
+    this.#connectors.delete(connector);
+    this.#context.log("warning", "Cannot connect a ProxyConn to the server", { proxy: connector.proxy, reason });
+  }
+
+  #onControlLost(): void {
+    this.#proxyAddress = null;
+    for (const connector of this.#connectors) connector.cancel();
+    this.#connectors.clear();
+    const proxies = [...this.#proxies.values()];
+    this.#proxies.clear();
+    for (const proxy of proxies) proxy.orphan();
+  }
+
+  localAddresses(tunnel: TunnelNo): readonly SocketAddress[] {
+    return this.#resolved.locals[tunnel - 1] ?? [];
+  }
+
+  free(proxy: ProxyId, session: SessionNo): void {
+    this.#context.mailbox.send(CONTROL, Record.FREE_PROXY, 0, proxy, session);
+  }
+
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
+    const { mailbox } = this.#context;
+    mailbox.send(CONTROL, Record.SHUTDOWN_PEER, 0, proxy, session, highWord(total), lowWord(total));
+  }
+
+  reset(proxy: ProxyId, session: SessionNo): void {
+    this.#context.mailbox.send(CONTROL, Record.RESET_SESSION, 0, proxy, session);
+  }
+
+  onProxyClosed(proxy: ClientProxyConn): void {
+    if (this.#proxies.get(proxy.id) === proxy) this.#proxies.delete(proxy.id);
+  }
+
+  onMessage(message: unknown): void {
+    this.#resolved = message as Resolved;
+  }
+
+  onPhase(phase: number): void {
+    if (phase === Phase.DRAIN) this.#drain.start();
+  }
+
+  dispose(): void {}
+}
+
+serveReactor((context, config) => new ClientRelay(context, config as RelayConfig));

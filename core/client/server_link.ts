@@ -1,0 +1,201 @@
+// The client's link to its server: resolving, connecting, logging in, and beginning anew with back-off when it breaks.
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import { connect, openSocket, takeSocketError } from "../../ffi/socket.ts";
+import { formatAddress, type SocketAddress } from "../../ffi/socket_address.ts";
+import { newInstance } from "../protocol/auth.ts";
+import { CtlConn, type CtlConnOwner } from "../protocol/ctl_conn.ts";
+import type { CtlMessage, NewCtlAccepted } from "../protocol/messages.ts";
+import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import type { Level, LogFields } from "../reactor/reactor_worker.ts";
+import { StreamSocket } from "../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { Backoff } from "./backoff.ts";
+import { ServerLogin } from "./server_login.ts";
+import type { ControlConfig, Resolved } from "./worker_config.ts";
+
+/** Ms for one address to answer. */
+const CONNECT_MS = 10_000;
+/** Ms for the whole login. */
+const LOGIN_MS = 10_000;
+/** Ms for the supervisor to resolve names: the resolver has time limits of its own. */
+const RESOLVE_MS = 60_000;
+
+/** Who hears of the link. */
+export interface ServerLinkEvents {
+  /** Asks for all host names to be resolved; the answer comes by {@linkcode ServerLink.onResolved}. */
+  onResolve(): void;
+  /** Logged in. `address` is the place of the server's address in the list of {@linkcode Resolved}. */
+  onUp(conn: CtlConn, address: number, accepted: NewCtlAccepted): void;
+  /** A message after the login. */
+  onCtlMessage(message: CtlMessage): void;
+  /** It was up, and is not any more. */
+  onDown(): void;
+  /** Writes a line for people. */
+  log(level: Level, message: string, fields: LogFields): void;
+}
+
+/** The states: each has one thing that it waits for. */
+type LinkState =
+  | { readonly kind: "idle" }
+  | { readonly kind: "resolving" }
+  | { readonly kind: "connecting"; readonly socket: StreamSocket; readonly address: number }
+  | { readonly kind: "greeting"; readonly conn: CtlConn; readonly login: ServerLogin; readonly address: number }
+  | { readonly kind: "up"; readonly conn: CtlConn }
+  | { readonly kind: "stopped" };
+
+/** See the file's head. One thread. */
+export class ServerLink implements Task, TimerTarget, CtlConnOwner {
+  /** Kept by the loop. */
+  queued: boolean = false;
+  readonly #loop: EventLoop;
+  readonly #config: ControlConfig;
+  readonly #program: string;
+  readonly #events: ServerLinkEvents;
+  readonly #instance = newInstance();
+  readonly #backoff = new Backoff();
+  readonly #timer = new Timer(this);
+  #addresses: readonly SocketAddress[] = [];
+  #state: LinkState = { kind: "idle" };
+
+  /**
+   * Makes a link that is down.
+   *
+   * @param loop The Worker's loop.
+   * @param config The Worker's configuration.
+   * @param program Name and version, for the server's log.
+   * @param events Who hears of the link.
+   */
+  constructor(loop: EventLoop, config: ControlConfig, program: string, events: ServerLinkEvents) {
+    this.#loop = loop;
+    this.#config = config;
+    this.#program = program;
+    this.#events = events;
+  }
+
+  /** Begins to connect. Host names are resolved anew each time. */
+  start(): void {
+    this.#state = { kind: "resolving" };
+    this.#loop.setTimer(this.#timer, RESOLVE_MS);
+    this.#events.onResolve();
+  }
+
+  /** The answer to onResolve. */
+  onResolved({ server, reason }: Resolved): void {
+    if (this.#state.kind !== "resolving") return;
+    this.#addresses = server;
+    if (server.length === 0) return this.#failed(reason);
+    this.#connect(0);
+  }
+
+  #connect(address: number): void {
+    const target = this.#addresses[address];
+    const fd = openSocket(target.family) as Descriptor;
+    if (fd < 0) return this.#failed(errnoName(-fd));
+    const result = connect(fd, target);
+    if (result < 0 && result !== -Errno.EINPROGRESS) {
+      close(fd);
+      return this.#addressFailed(address, -result);
+    }
+    const socket = new StreamSocket(this.#loop, fd);
+    socket.task = this;
+    socket.writable = false;
+    this.#state = { kind: "connecting", socket, address };
+    this.#loop.setTimer(this.#timer, CONNECT_MS);
+  }
+
+  #addressFailed(address: number, code: number): void {
+    if (address + 1 < this.#addresses.length) return this.#connect(address + 1);
+    this.#failed(`${formatAddress(this.#addresses[address])} answers ${errnoName(code)}`);
+  }
+
+  /** The connection is there, or its error. */
+  run(): void {
+    const state = this.#state;
+    if (state.kind !== "connecting" || !state.socket.writable) return;
+    const code = takeSocketError(state.socket.fd);
+    if (code !== 0) {
+      state.socket.close();
+      return this.#addressFailed(state.address, code);
+    }
+    this.#loop.timers.clear(this.#timer);
+    // the ctl_conn watches the descriptor itself
+    this.#loop.remove(state.socket);
+    const conn = new CtlConn(this.#loop, state.socket.fd, this, LOGIN_MS);
+    const login = new ServerLogin(this.#config.token, this.#instance, this.#program);
+    this.#state = { kind: "greeting", conn, login, address: state.address };
+    conn.send(login.request);
+  }
+
+  /** A message of the server. */
+  onMessage(message: CtlMessage): void {
+    const state = this.#state;
+    if (state.kind === "up") return this.#events.onCtlMessage(message);
+    if (state.kind !== "greeting") return;
+    const step = state.login.onMessage(message);
+    switch (step.kind) {
+      case "answer":
+        return state.conn.send(step.message);
+      case "out":
+        state.conn.close();
+        return this.#failed(step.reason);
+      case "in": {
+        const { heartbeatIntervalMs, heartbeatTimeoutMs } = this.#config;
+        const { accepted } = step;
+        this.#state = { kind: "up", conn: state.conn };
+        this.#backoff.reset();
+        // often enough for the server's idea of silence
+        const intervalMs = Math.min(heartbeatIntervalMs, accepted.heartbeat_timeout_ms / 3);
+        state.conn.startHeartbeats(intervalMs, heartbeatTimeoutMs);
+        return this.#events.onUp(state.conn, state.address, accepted);
+      }
+      default:
+        return step satisfies never;
+    }
+  }
+
+  /** The ctl_conn is gone. */
+  onClosed(reason: string): void {
+    const wasUp = this.#state.kind === "up";
+    if (wasUp) this.#events.onDown();
+    this.#failed(reason);
+  }
+
+  #failed(reason: string): void {
+    if (this.#state.kind === "stopped") return;
+    this.#state = { kind: "idle" };
+    const delayMs = this.#backoff.next();
+    this.#loop.setTimer(this.#timer, delayMs);
+    const { server } = this.#config;
+    this.#events.log("warning", "Not connected to the server", { server, reason, retry_in_ms: Math.round(delayMs) });
+  }
+
+  /** Time to begin anew, or time over for what is waited for. */
+  onTimer(): void {
+    const state = this.#state;
+    switch (state.kind) {
+      case "idle":
+        return this.start();
+      case "resolving":
+        return this.#failed("the resolver does not answer");
+      case "connecting":
+        state.socket.close();
+        return this.#addressFailed(state.address, Errno.ETIMEDOUT);
+      case "greeting":
+      case "up":
+      case "stopped":
+        return;
+      default:
+        return state satisfies never;
+    }
+  }
+
+  /** Ends the link for good, in order. */
+  stop(): void {
+    const state = this.#state;
+    this.#state = { kind: "stopped" };
+    this.#loop.timers.clear(this.#timer);
+    if (state.kind === "up" || state.kind === "greeting") state.conn.finish();
+    if (state.kind === "connecting") state.socket.close();
+  }
+}

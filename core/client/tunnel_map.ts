@@ -1,0 +1,131 @@
+// The client's TunnelMap: which tunnels are up, on which public ports, and when to ask again for those that are not.
+import type { CtlConn } from "../protocol/ctl_conn.ts";
+import { type TunnelNo, tunnelNo } from "../protocol/ids.ts";
+import type { CloseTunnel, NewTunnelRsp } from "../protocol/messages.ts";
+import type { EventLoop } from "../reactor/event_loop.ts";
+import type { Level, LogFields } from "../reactor/reactor_worker.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { Backoff } from "./backoff.ts";
+import type { TunnelPlan } from "./worker_config.ts";
+
+/** Refusals in a row after which a port that the server chose once is not insisted on. */
+const INSIST = 5;
+
+interface TunnelState {
+  readonly no: TunnelNo;
+  readonly plan: TunnelPlan;
+  /** The port to ask for: as configured, or the one that the server chose at first. */
+  port: number;
+  state: "down" | "asked" | "up";
+  refusals: number;
+}
+
+/** See the file's head. One thread. */
+export class TunnelMap implements TimerTarget {
+  readonly #loop: EventLoop;
+  readonly #serverHost: string;
+  readonly #log: (level: Level, message: string, fields: LogFields) => void;
+  readonly #tunnels: TunnelState[];
+  readonly #retry = new Timer(this);
+  readonly #backoff = new Backoff();
+  #conn: CtlConn | null = null;
+
+  /**
+   * Makes the map with every tunnel down.
+   *
+   * @param loop The Worker's loop.
+   * @param plans The tunnels.
+   * @param serverHost The server's host for public addresses.
+   * @param log Writes lines for people.
+   */
+  constructor(
+    loop: EventLoop,
+    plans: readonly TunnelPlan[],
+    serverHost: string,
+    log: (level: Level, message: string, fields: LogFields) => void,
+  ) {
+    this.#loop = loop;
+    this.#serverHost = serverHost;
+    this.#log = log;
+    this.#tunnels = plans.map((plan, place) => ({
+      no: tunnelNo(place + 1),
+      plan,
+      port: plan.remotePort,
+      state: "down",
+      refusals: 0,
+    }));
+  }
+
+  /** A new ctl_conn: every tunnel is asked for. */
+  onConnected(conn: CtlConn): void {
+    this.#conn = conn;
+    this.#backoff.reset();
+    this.#ask();
+  }
+
+  /** The ctl_conn is gone, and every tunnel with it. */
+  onDisconnected(): void {
+    this.#conn = null;
+    this.#loop.timers.clear(this.#retry);
+    for (const tunnel of this.#tunnels) tunnel.state = "down";
+  }
+
+  #ask(): void {
+    for (const tunnel of this.#tunnels) {
+      if (tunnel.state !== "down") continue;
+      tunnel.state = "asked";
+      const { no, plan, port } = tunnel;
+      this.#conn!.send({ type: "NewTunnelReq", tunnel: no, name: plan.name, remote_port: port });
+    }
+  }
+
+  /** The server's answer. */
+  onResponse(response: NewTunnelRsp): void {
+    const tunnel = this.#tunnels[response.tunnel - 1];
+    if (tunnel === undefined || tunnel.state !== "asked") return;
+    const { name, local } = tunnel.plan;
+    if (!response.ok) {
+      tunnel.refusals++;
+      if (tunnel.plan.remotePort === 0 && tunnel.refusals >= INSIST) tunnel.port = 0;
+      this.#log("warning", "Tunnel is refused", { name, port: tunnel.port, reason: response.reason });
+      return this.#down(tunnel);
+    }
+    tunnel.state = "up";
+    tunnel.refusals = 0;
+    tunnel.port = response.remote_port;
+    const host = publicHost(response.address, this.#serverHost);
+    this.#log("info", "Tunnel is up", { name, public: `${host}:${response.remote_port}`, local });
+  }
+
+  /** The server closed a tunnel. */
+  onClosed({ tunnel: no, reason }: CloseTunnel): void {
+    const tunnel = this.#tunnels[no - 1];
+    if (tunnel === undefined || tunnel.state !== "up") return;
+    this.#log("warning", "Tunnel is closed by the server", { name: tunnel.plan.name, reason });
+    this.#down(tunnel);
+  }
+
+  #down(tunnel: TunnelState): void {
+    tunnel.state = "down";
+    if (!this.#retry.isSet) this.#loop.setTimer(this.#retry, this.#backoff.next());
+  }
+
+  /** Time to ask again. */
+  onTimer(): void {
+    if (this.#conn !== null) this.#ask();
+  }
+
+  /** The program stops: the server shall send no new connections. */
+  closeAll(): void {
+    this.#loop.timers.clear(this.#retry);
+    for (const { no, state } of this.#tunnels) {
+      if (state !== "down") this.#conn?.send({ type: "CloseTunnel", tunnel: no, reason: "the client stops" });
+    }
+  }
+}
+
+/** Where the public reaches a tunnel: the address it is bound to, or the server's host when that is all of them. */
+function publicHost(bound: string, server: string): string {
+  const host = bound === "0.0.0.0" || bound === "::" ? server : bound;
+  return host.includes(":") ? `[${host}]` : host;
+}

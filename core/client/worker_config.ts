@@ -1,0 +1,69 @@
+// What the supervisor tells the client's Workers, and the numbers by which they know each other.
+import type { SocketAddress } from "../../ffi/socket_address.ts";
+
+/** The control Worker's number. */
+export const CONTROL = 0;
+/** The first relay Worker's number; the others follow. */
+export const FIRST_RELAY = 1;
+
+/** One tunnel, as the control Worker needs it. Its number on the wire is its place in the list plus 1. */
+export interface TunnelPlan {
+  /** Its name. */
+  readonly name: string;
+  /** The public port to ask for; 0 leaves the choice to the server. */
+  readonly remotePort: number;
+  /** Its LocalServer, for people. */
+  readonly local: string;
+}
+
+/** For the control Worker. */
+export interface ControlConfig {
+  /** The server's ctl_port, for people. */
+  readonly server: string;
+  /** The server's host as the user wrote it, for public addresses. */
+  readonly serverHost: string;
+  /** Name and version, for the server's log. */
+  readonly program: string;
+  /** The tunnels. */
+  readonly tunnels: readonly TunnelPlan[];
+  /** How many relay Workers there are. */
+  readonly relays: number;
+  /** The shared secret, or null. */
+  readonly token: string | null;
+  /** Ms between heartbeats. */
+  readonly heartbeatIntervalMs: number;
+  /** Ms of silence after which the server counts as dead. */
+  readonly heartbeatTimeoutMs: number;
+}
+
+/** For a relay Worker. */
+export interface RelayConfig {
+  /** Which of them it is, from 0. */
+  readonly index: number;
+  /** How many there are. */
+  readonly relays: number;
+  /** Memory of the relay counters. */
+  readonly counters: SharedArrayBuffer;
+}
+
+/** The control Worker asks the supervisor to resolve all host names again. */
+export interface ResolveReport {
+  /** Tells reports apart. */
+  readonly kind: "resolve";
+}
+
+/** A relay Worker has no sessions left, while draining. */
+export interface DrainedReport {
+  /** Tells reports apart. */
+  readonly kind: "drained";
+}
+
+/** The supervisor's answer; relay Workers get it before the control Worker. */
+export interface Resolved {
+  /** Addresses of the server's ctl_port, in the order to try; empty when its name did not resolve. */
+  readonly server: readonly SocketAddress[];
+  /** Why it did not resolve. */
+  readonly reason: string;
+  /** Addresses of each tunnel's LocalServer, in the order to try. */
+  readonly locals: readonly (readonly SocketAddress[])[];
+}

@@ -1,0 +1,191 @@
+// A ctl_conn: a socket on which frames come and go, with heartbeats and an orderly end. It knows no message's meaning.
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import { receive, send, setNoDelay, setUserTimeout, shutdownWrite } from "../../ffi/socket.ts";
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import { StreamSocket } from "../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { FrameReader } from "./frame_reader.ts";
+import { FrameWriter } from "./frame_writer.ts";
+import type { CtlMessage } from "./messages.ts";
+import { ProtocolError } from "./protocol_error.ts";
+import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "./wire.ts";
+
+/** Receives in one turn, so that one peer's flood leaves time for the others. */
+const ROUNDS = 16;
+/** Bytes that may wait for a peer that does not read, before it is given up. */
+const MOST_UNSENT = 4 << 20;
+/** Ms for which a finished connection waits for the peer to have read the last frame. */
+const LINGER_MS = 1000;
+
+/** Who speaks on a ctl_conn. */
+export interface CtlConnOwner {
+  /** A message has come. An exception of type ProtocolError closes the connection. */
+  onMessage(message: CtlMessage): void;
+  /** The connection is gone; called once, and not after {@linkcode CtlConn.finish} or {@linkcode CtlConn.close}. */
+  onClosed(reason: string): void;
+}
+
+/** One ctl_conn. One thread. */
+export class CtlConn implements Task, TimerTarget {
+  /** Kept by the loop. */
+  queued: boolean = false;
+  /** Frames to send; call {@linkcode flushSoon} after appending. */
+  readonly writer: FrameWriter = new FrameWriter();
+  readonly #loop: EventLoop;
+  readonly #socket: StreamSocket;
+  readonly #owner: CtlConnOwner;
+  readonly #reader = new FrameReader(MAX_FRAME_BYTES_BEFORE_LOGIN);
+  readonly #flush: Task;
+  readonly #timer = new Timer(this);
+  #state: "open" | "finishing" | "closed" = "open";
+  #heartbeatIntervalMs = 0;
+  #timeoutMs: number;
+  #lastHeard: number;
+
+  /**
+   * Takes over a connected socket. Until {@linkcode startHeartbeats}, frames are at most 1024 bytes and the connection is
+   * closed after `greetingTimeoutMs`.
+   *
+   * @param loop The Worker's loop.
+   * @param fd A non-blocking socket; this object's from now on.
+   * @param owner Who hears of it.
+   * @param greetingTimeoutMs Ms for the whole login, 1 up.
+   */
+  constructor(loop: EventLoop, fd: Descriptor, owner: CtlConnOwner, greetingTimeoutMs: number) {
+    this.#loop = loop;
+    this.#owner = owner;
+    setNoDelay(fd);
+    this.#socket = new StreamSocket(loop, fd);
+    this.#socket.task = this;
+    this.#flush = { queued: false, run: () => this.#flushNow() };
+    this.#lastHeard = loop.now;
+    this.#timeoutMs = greetingTimeoutMs;
+    loop.setTimer(this.#timer, greetingTimeoutMs);
+  }
+
+  /** The descriptor, for asking about addresses. */
+  get fd(): Descriptor {
+    return this.#socket.fd;
+  }
+
+  /**
+   * The login has succeeded: larger frames are legal, heartbeats are sent, and silence means death.
+   *
+   * @param intervalMs Ms between heartbeats.
+   * @param timeoutMs Ms of silence after which the peer counts as dead.
+   */
+  startHeartbeats(intervalMs: number, timeoutMs: number): void {
+    this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
+    this.#heartbeatIntervalMs = intervalMs;
+    this.#timeoutMs = timeoutMs;
+    setUserTimeout(this.fd, timeoutMs);
+    this.#loop.setTimer(this.#timer, intervalMs);
+  }
+
+  /** Appends a message and sends it at the end of this turn. */
+  send(message: CtlMessage): void {
+    if (this.#state !== "open") return;
+    this.writer.append(message);
+    this.flushSoon();
+  }
+
+  /** Sends at the end of this turn what was appended to {@linkcode writer}. */
+  flushSoon(): void {
+    if (this.#state === "open") this.#loop.enqueueLast(this.#flush);
+  }
+
+  /** Reads and writes what is ready. */
+  run(): void {
+    if (this.#state === "closed") return;
+    if (this.#state === "finishing") return this.#discardInput();
+    this.#receive();
+    if (this.writer.length > 0) this.#flushNow();
+  }
+
+  #receive(): void {
+    for (let round = 0; this.#state === "open" && this.#socket.readable; round++) {
+      if (round === ROUNDS) return this.#loop.enqueue(this);
+      const room = this.#reader.room();
+      const count = receive(this.fd, room);
+      if (count === -Errno.EAGAIN) this.#socket.readable = false;
+      else if (count === 0) return this.#lose("closed by the peer");
+      else if (count > 0) this.#take(count);
+      else if (count !== -Errno.EINTR) return this.#lose(errnoName(-count));
+    }
+  }
+
+  #take(count: number): void {
+    this.#lastHeard = this.#loop.now;
+    this.#reader.filled(count);
+    try {
+      for (let message = this.#reader.next(); message !== null; message = this.#reader.next()) {
+        this.#owner.onMessage(message);
+        if (this.#state !== "open") return;
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#lose(error.message);
+    }
+  }
+
+  #flushNow(): void {
+    const { writer } = this;
+    while (this.#state !== "closed" && writer.length > 0 && this.#socket.writable) {
+      const count = send(this.fd, writer.bytes());
+      if (count >= 0) writer.consume(count);
+      else if (count === -Errno.EAGAIN) this.#socket.writable = false;
+      else if (count !== -Errno.EINTR) return this.#lose(errnoName(-count));
+    }
+    if (writer.length > MOST_UNSENT) this.#lose("the peer does not read");
+  }
+
+  /** Sends heartbeats, finds a dead peer, and ends what takes too long. */
+  onTimer(): void {
+    if (this.#state !== "open") return this.close();
+    // after a pause of the whole process the silence may be ours: look first at what has come
+    this.#receive();
+    if (this.#state !== "open") return;
+    const silence = this.#loop.now - this.#lastHeard;
+    if (this.#heartbeatIntervalMs === 0) return this.#lose("no login in time");
+    if (silence >= this.#timeoutMs) return this.#lose(`silent for ${Math.round(silence / 1000)} s`);
+    this.send({ type: "Heartbeat" });
+    this.#loop.setTimer(this.#timer, Math.min(this.#heartbeatIntervalMs, this.#timeoutMs - silence));
+  }
+
+  #lose(reason: string): void {
+    if (this.#state !== "open") return this.close();
+    this.close();
+    this.#owner.onClosed(reason);
+  }
+
+  /** Sends what was appended, then ends: the peer gets to read the last frame. The owner hears nothing more. */
+  finish(): void {
+    if (this.#state !== "open") return;
+    this.#flushNow();
+    if (this.#state !== "open") return;
+    this.#state = "finishing";
+    shutdownWrite(this.fd);
+    this.#loop.setTimer(this.#timer, LINGER_MS);
+    this.#loop.enqueue(this);
+  }
+
+  /** Closing with unread input would be a reset, which may overtake the last frame. */
+  #discardInput(): void {
+    const scrap = new Uint8Array(4096);
+    for (let round = 0; round < ROUNDS; round++) {
+      const count = receive(this.fd, scrap);
+      if (count === -Errno.EAGAIN) return;
+      if (count <= 0 && count !== -Errno.EINTR) return this.close();
+    }
+    this.close();
+  }
+
+  /** Closes it at once. The owner hears nothing more. */
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#loop.timers.clear(this.#timer);
+    this.#socket.close();
+  }
+}

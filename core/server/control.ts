@@ -1,0 +1,31 @@
+// A Control: the server's record of one client that has logged in, with its tunnels.
+import type { ControlId, TunnelNo } from "../protocol/ids.ts";
+import type { CtlConn } from "../protocol/ctl_conn.ts";
+
+/** One public port of one client. */
+export interface Tunnel {
+  /** The server's number for it, unique in this process. */
+  readonly id: number;
+  /** The client's number for it. */
+  readonly no: TunnelNo;
+  /** For people. */
+  readonly name: string;
+  /** The public port: as asked for until it is open, then as opened. */
+  port: number;
+  /** Whether the port is open. */
+  open: boolean;
+}
+
+/** One client. */
+export interface Control {
+  /** The server's number for it. */
+  readonly id: ControlId;
+  /** Its connection. */
+  readonly conn: CtlConn;
+  /** Tells a client that returns. */
+  readonly instance: string;
+  /** Where it connected from, for people. */
+  readonly address: string;
+  /** Its TunnelMap. */
+  readonly tunnels: Map<TunnelNo, Tunnel>;
+}

@@ -1,0 +1,208 @@
+// The ControlMap: every client that is logged in, its tunnels, and which ports they have or want.
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
+import type { ControlId, TunnelNo } from "../protocol/ids.ts";
+import type { CtlMessage, NewTunnelReq } from "../protocol/messages.ts";
+import { ProtocolError } from "../protocol/protocol_error.ts";
+import type { LogFields } from "../reactor/reactor_worker.ts";
+import type { Control, Tunnel } from "./control.ts";
+import type { LoggedIn } from "./login.ts";
+
+/** What the ControlMap needs done. */
+export interface ControlMapActions {
+  /** Every relay Worker shall know a new client; before any of its ports is opened. */
+  announce(control: ControlId): void;
+  /** Every relay Worker shall forget it. */
+  withdraw(control: ControlId): void;
+  /** Opens a public port; the answer comes by {@linkcode ControlMap.onListening}. */
+  listen(tunnel: Tunnel, control: ControlId): void;
+  /** Closes a public port. */
+  unlisten(tunnel: Tunnel): void;
+  /** A notice of a client for the relay Worker that has the ProxyConn. */
+  forward(control: ControlId, message: SessionMessage): void;
+  /** Writes a line for people. */
+  log(message: string, fields: LogFields): void;
+}
+
+/** A message about one session. */
+export type SessionMessage = Extract<CtlMessage, { proxy: unknown; session: unknown }>;
+
+/** What every client is told. */
+export interface ControlMapOptions {
+  /** The port for ProxyConns. */
+  readonly proxyPort: number;
+  /** The address of public ports, for people. */
+  readonly bind: string;
+  /** Ms between heartbeats. */
+  readonly heartbeatIntervalMs: number;
+  /** Ms of silence after which a client counts as dead. */
+  readonly heartbeatTimeoutMs: number;
+}
+
+/** See the file's head. One thread. */
+export class ControlMap {
+  readonly #actions: ControlMapActions;
+  readonly #options: ControlMapOptions;
+  readonly #controls = new Map<ControlId, Control>();
+  readonly #instances = new Map<string, Control>();
+  /** Tunnels by the server's number, with their owners. */
+  readonly #tunnels = new Map<number, { readonly tunnel: Tunnel; readonly control: Control }>();
+  #lastControl = 0;
+  #lastTunnel = 0;
+
+  /** Makes an empty map. */
+  constructor(actions: ControlMapActions, options: ControlMapOptions) {
+    this.#actions = actions;
+    this.#options = options;
+  }
+
+  /** The client with that number. */
+  get(control: ControlId): Control | undefined {
+    return this.#controls.get(control);
+  }
+
+  /** All clients. */
+  values(): Iterable<Control> {
+    return this.#controls.values();
+  }
+
+  /** Takes in a client; one that returns replaces itself, and so gets its ports back at once. */
+  add({ conn, instance, program, address, proof }: LoggedIn): CtlConnOwner {
+    const former = this.#instances.get(instance);
+    if (former !== undefined) this.#lose(former, "replaced by a new connection of the same client");
+    const { proxyPort, heartbeatIntervalMs, heartbeatTimeoutMs } = this.#options;
+    const control: Control = { id: ++this.#lastControl as ControlId, conn, instance, address, tunnels: new Map() };
+    this.#controls.set(control.id, control);
+    this.#instances.set(instance, control);
+    this.#actions.announce(control.id);
+    conn.startHeartbeats(heartbeatIntervalMs, heartbeatTimeoutMs);
+    conn.send({
+      type: "NewCtlRsp",
+      ok: true,
+      proof,
+      proxy_port: proxyPort,
+      heartbeat_timeout_ms: heartbeatTimeoutMs,
+      control: control.id,
+    });
+    this.#actions.log("Client has logged in", { client: control.id, address, program });
+    return {
+      onMessage: (message) => this.#onMessage(control, message),
+      onClosed: (reason) => this.#lose(control, reason),
+    };
+  }
+
+  #onMessage(control: Control, message: CtlMessage): void {
+    switch (message.type) {
+      case "Heartbeat":
+        return;
+      case "NewTunnelReq":
+        return this.#openTunnel(control, message);
+      case "CloseTunnel":
+        return this.#closeTunnel(control, message.tunnel, message.reason);
+      case "NotifyProxyShutdownPeerConn":
+      case "FreeProxyConnReq":
+      case "ResetSession":
+        return this.#actions.forward(control.id, message);
+      case "NewCtlReq":
+      case "NewCtlProof":
+      case "NewCtlChallenge":
+      case "NewCtlRsp":
+      case "NewTunnelRsp":
+      case "NotifyClientNeedProxy":
+        throw new ProtocolError(`${message.type} does not belong here`);
+      default:
+        return message satisfies never;
+    }
+  }
+
+  #openTunnel(control: Control, { tunnel: no, name, remote_port: port }: NewTunnelReq): void {
+    if (control.tunnels.has(no)) throw new ProtocolError(`Tunnel ${no} is there already`);
+    const holder = port === 0 ? undefined : this.#holderOf(port);
+    if (holder !== undefined) {
+      const whose = holder.control === control ? "this client" : `the client at ${holder.control.address}`;
+      return this.#refuseTunnel(
+        control,
+        no,
+        name,
+        `Port ${port} belongs to tunnel "${holder.tunnel.name}" of ${whose}`,
+      );
+    }
+    const tunnel: Tunnel = { id: ++this.#lastTunnel, no, name, port, open: false };
+    control.tunnels.set(no, tunnel);
+    this.#tunnels.set(tunnel.id, { tunnel, control });
+    this.#actions.listen(tunnel, control.id);
+  }
+
+  #holderOf(port: number) {
+    for (const held of this.#tunnels.values()) if (held.tunnel.port === port) return held;
+  }
+
+  #refuseTunnel(control: Control, no: TunnelNo, name: string, reason: string): void {
+    control.conn.send({ type: "NewTunnelRsp", tunnel: no, ok: false, reason });
+    this.#actions.log("Tunnel is refused", { name, client: control.id, address: control.address, reason });
+  }
+
+  /**
+   * How opening a public port went.
+   *
+   * @param id The tunnel.
+   * @param port The port asked for, or opened.
+   * @param code 0, or a positive errno.
+   */
+  onListening(id: number, port: number, code: number): void {
+    const held = this.#tunnels.get(id);
+    // its client has gone meanwhile, and the port was told to be closed behind this
+    if (held === undefined) return;
+    const { tunnel, control } = held;
+    if (code !== 0) {
+      this.#tunnels.delete(id);
+      control.tunnels.delete(tunnel.no);
+      return this.#refuseTunnel(control, tunnel.no, tunnel.name, whyNotOpen(port, code));
+    }
+    tunnel.port = port;
+    tunnel.open = true;
+    const { bind } = this.#options;
+    control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, address: bind, remote_port: port });
+    this.#actions.log("Tunnel is up", { name: tunnel.name, public: publicAddress(bind, port), client: control.id });
+  }
+
+  #closeTunnel(control: Control, no: TunnelNo, reason: string): void {
+    const tunnel = control.tunnels.get(no);
+    if (tunnel === undefined) return;
+    control.tunnels.delete(no);
+    this.#dropTunnel(tunnel, control, reason);
+  }
+
+  #dropTunnel(tunnel: Tunnel, control: Control, reason: string): void {
+    this.#tunnels.delete(tunnel.id);
+    this.#actions.unlisten(tunnel);
+    if (!tunnel.open) return;
+    const address = publicAddress(this.#options.bind, tunnel.port);
+    this.#actions.log("Tunnel is down", { name: tunnel.name, public: address, client: control.id, reason });
+  }
+
+  #lose(control: Control, reason: string): void {
+    control.conn.close();
+    this.#controls.delete(control.id);
+    if (this.#instances.get(control.instance) === control) this.#instances.delete(control.instance);
+    for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason);
+    control.tunnels.clear();
+    this.#actions.withdraw(control.id);
+    this.#actions.log("Client has gone", { client: control.id, address: control.address, reason });
+  }
+}
+
+function whyNotOpen(port: number, code: number): string {
+  switch (code) {
+    case Errno.EADDRINUSE:
+      return port === 0 ? "No port is free" : `Port ${port} is in use on the server by another program`;
+    case Errno.EACCES:
+      return `Port ${port} may not be opened by the server's user`;
+    default:
+      return `Port ${port} cannot be opened: ${errnoName(code)}`;
+  }
+}
+
+function publicAddress(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

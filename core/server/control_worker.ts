@@ -1,0 +1,150 @@
+// The control Worker of the server: ctl_conns, and the first bytes of ProxyConns. Payload never comes here.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { lastAddress, localAddress, setDeferAccept } from "../../ffi/socket.ts";
+import { portOf } from "../../ffi/socket_address.ts";
+import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
+import { ticketFromWords } from "../protocol/ticket.ts";
+import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
+import { Acceptor } from "../reactor/acceptor.ts";
+import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
+import { Phase } from "../reactor/shared_state.ts";
+import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
+import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
+import { Login, type LoginEvents } from "./login.ts";
+import { type PreambleEvents, PreambleReader } from "./preamble_reader.ts";
+import { ACCEPTOR, type ControlConfig, FIRST_RELAY } from "./worker_config.ts";
+import type { Tunnel } from "./control.ts";
+
+/** Seconds for which the kernel keeps a proxy connection that says nothing. */
+const DEFER_ACCEPT_S = 3;
+
+class ServerControl implements Reactor, ControlMapActions, PreambleEvents {
+  readonly #context: ReactorContext;
+  readonly #config: ControlConfig;
+  readonly #controls: ControlMap;
+  readonly #acceptors: Acceptor[];
+
+  constructor(context: ReactorContext, config: ControlConfig) {
+    this.#context = context;
+    this.#config = config;
+    this.#controls = new ControlMap(this, config);
+    const { loop } = context;
+    setDeferAccept(config.proxyListener, DEFER_ACCEPT_S);
+    this.#acceptors = [
+      this.#acceptOn(config.ctlListener, "ctl_port", (fd) => {
+        new Login(loop, fd, lastAddress(), config.token, this.#loginEvents());
+      }),
+      this.#acceptOn(config.proxyListener, "proxy_port", (fd) => {
+        new PreambleReader(loop, fd, this);
+      }),
+    ];
+  }
+
+  #acceptOn(listener: Descriptor, what: string, onAccept: (fd: Descriptor) => void): Acceptor {
+    const pauses = new AcceptPauseLog(this.#context, what);
+    const port = portOf(localAddress(listener)!);
+    return new Acceptor(this.#context.loop, listener, {
+      onAccept,
+      onAcceptPaused: (reason) => pauses.note(reason, port),
+    });
+  }
+
+  #loginEvents(): LoginEvents {
+    return {
+      onLoggedIn: (login) => this.#controls.add(login),
+      onLoginFailed: (address, reason) => this.#context.log("info", "Login has failed", { address, reason }),
+    };
+  }
+
+  onPreamble(fd: Descriptor, relay: number): boolean {
+    if (relay >= this.#config.relays) return false;
+    this.#context.mailbox.send(FIRST_RELAY + relay, Record.PROXY_CONN, fd);
+    return true;
+  }
+
+  onPreambleRefused(reason: string): void {
+    this.#context.log("debug", "ProxyConn is refused", { reason });
+  }
+
+  announce(control: ControlId): void {
+    this.#tellRelays(Record.CONTROL_UP, control);
+  }
+
+  withdraw(control: ControlId): void {
+    this.#tellRelays(Record.CONTROL_LOST, control);
+  }
+
+  #tellRelays(record: number, control: ControlId): void {
+    for (let relay = 0; relay < this.#config.relays; relay++) {
+      this.#context.mailbox.send(FIRST_RELAY + relay, record, control);
+    }
+  }
+
+  listen(tunnel: Tunnel, control: ControlId): void {
+    this.#context.mailbox.send(ACCEPTOR, Record.LISTEN, tunnel.id, control, tunnel.no, tunnel.port);
+  }
+
+  unlisten(tunnel: Tunnel): void {
+    this.#context.mailbox.send(ACCEPTOR, Record.UNLISTEN, tunnel.id);
+  }
+
+  log(message: string, fields: Readonly<{ [name: string]: string | number | boolean }>): void {
+    this.#context.log("info", message, fields);
+  }
+
+  forward(control: ControlId, message: SessionMessage): void {
+    const { mailbox } = this.#context;
+    const { proxy, session } = message;
+    // relay Workers number their ProxyConns so that the remainder names the Worker
+    const relay = FIRST_RELAY + proxy % this.#config.relays;
+    switch (message.type) {
+      case "NotifyProxyShutdownPeerConn": {
+        const { total } = message;
+        return mailbox.send(relay, Record.SHUTDOWN_PEER, control, proxy, session, highWord(total), lowWord(total));
+      }
+      case "FreeProxyConnReq":
+        return mailbox.send(relay, Record.FREE_PROXY, control, proxy, session);
+      case "ResetSession":
+        return mailbox.send(relay, Record.RESET_SESSION, control, proxy, session);
+      default:
+        return message satisfies never;
+    }
+  }
+
+  onRecord(from: number, words: Int32Array, at: number): void {
+    if (words[at] === Record.LISTENING) {
+      return this.#controls.onListening(words[at + 1], words[at + 2], words[at + 3]);
+    }
+    const conn = this.#controls.get(words[at + 1] as ControlId)?.conn;
+    if (conn === undefined) return;
+    const proxy = (words[at + 2] >>> 0) as ProxyId;
+    switch (words[at]) {
+      case Record.NEED_PROXY:
+        conn.writer.appendNeedProxy(from - FIRST_RELAY, proxy, ticketFromWords(words, at + 3));
+        break;
+      case Record.SHUTDOWN_PEER: {
+        const total = joinWords(words[at + 4], words[at + 5]);
+        conn.writer.appendShutdownPeer(proxy, (words[at + 3] >>> 0) as SessionNo, total);
+        break;
+      }
+      case Record.RESET_SESSION:
+        conn.writer.appendResetSession(proxy, (words[at + 3] >>> 0) as SessionNo);
+        break;
+      default:
+        throw new Error(`Record ${words[at]} does not belong here`);
+    }
+    conn.flushSoon();
+  }
+
+  onMessage(): void {}
+
+  onPhase(phase: number): void {
+    if (phase === Phase.DRAIN) this.#acceptors[0].close();
+    if (phase !== Phase.STOP) return;
+    for (const control of this.#controls.values()) control.conn.finish();
+  }
+
+  dispose(): void {}
+}
+
+serveReactor((context, config) => new ServerControl(context, config as ControlConfig));

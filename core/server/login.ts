@@ -1,0 +1,114 @@
+// A ctl_conn before it is a Control: version, challenge, proof. A stranger can do nothing else here.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { formatAddress, isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
+import { clientProof, type Greeting, newNonce, proofMatches, serverProof } from "../protocol/auth.ts";
+import { CtlConn, type CtlConnOwner } from "../protocol/ctl_conn.ts";
+import type { CtlMessage, NewCtlProof, NewCtlReq } from "../protocol/messages.ts";
+import { ProtocolError } from "../protocol/protocol_error.ts";
+import { PROTOCOL_VERSION } from "../protocol/wire.ts";
+import type { EventLoop } from "../reactor/event_loop.ts";
+
+/** Ms for the whole login. */
+const LOGIN_MS = 5000;
+
+/** A client that has shown that it may log in. */
+export interface LoggedIn {
+  /** Its connection, which now needs another owner. */
+  readonly conn: CtlConn;
+  /** Its instance. */
+  readonly instance: string;
+  /** Name and version of its program. */
+  readonly program: string;
+  /** Where it connected from. */
+  readonly address: string;
+  /** The server's proof for NewCtlRsp, empty without a token. */
+  readonly proof: string;
+}
+
+/** Who hears how a login went. */
+export interface LoginEvents {
+  /** It succeeded. Returns who hears of the connection from now on. */
+  onLoggedIn(login: LoggedIn): CtlConnOwner;
+  /** It failed, and the connection is closed or closing. */
+  onLoginFailed(address: string, reason: string): void;
+}
+
+/** One login. One thread. */
+export class Login implements CtlConnOwner {
+  readonly #conn: CtlConn;
+  readonly #address: SocketAddress;
+  readonly #token: string | null;
+  readonly #events: LoginEvents;
+  #greeting: Greeting | null = null;
+  #program = "";
+  /** Set at success: messages of the same turn are its already. */
+  #successor: CtlConnOwner | null = null;
+
+  /**
+   * Starts to listen.
+   *
+   * @param loop The Worker's loop.
+   * @param fd The accepted connection.
+   * @param address Where it comes from.
+   * @param token The shared secret; null admits loopback only.
+   * @param events Who hears how it went.
+   */
+  constructor(loop: EventLoop, fd: Descriptor, address: SocketAddress, token: string | null, events: LoginEvents) {
+    this.#address = address;
+    this.#token = token;
+    this.#events = events;
+    this.#conn = new CtlConn(loop, fd, this, LOGIN_MS);
+  }
+
+  /** One step of the login. */
+  onMessage(message: CtlMessage): void {
+    if (this.#successor !== null) return this.#successor.onMessage(message);
+    if (message.type === "NewCtlReq" && this.#greeting === null) this.#challenge(message);
+    else if (message.type === "NewCtlProof" && this.#greeting !== null) this.#judge(message, this.#greeting);
+    else throw new ProtocolError(`${message.type} before the login`);
+  }
+
+  #challenge({ version, nonce, instance, program }: NewCtlReq): void {
+    if (version !== PROTOCOL_VERSION) {
+      return this.#refuse(`This server speaks protocol version ${PROTOCOL_VERSION}, the client ${version}`);
+    }
+    if (this.#token === null && !isLoopback(this.#address)) {
+      return this.#refuse("This server has no token and serves only clients on its own host; give both sides a token");
+    }
+    const serverNonce = newNonce();
+    this.#greeting = { version, clientNonce: nonce, serverNonce, instance };
+    this.#program = program;
+    const auth = this.#token === null ? "none" : "token";
+    this.#conn.send({ type: "NewCtlChallenge", version: PROTOCOL_VERSION, nonce: serverNonce, auth });
+  }
+
+  #judge(answer: NewCtlProof, greeting: Greeting): void {
+    let proof = "";
+    if (this.#token !== null) {
+      if (answer.auth === "none") return this.#refuse("This server demands a token, and the client has none");
+      if (!proofMatches(clientProof(this.#token, greeting), answer.proof)) {
+        return this.#refuse("The client's token is not the server's");
+      }
+      proof = serverProof(this.#token, greeting);
+    }
+    this.#successor = this.#events.onLoggedIn({
+      conn: this.#conn,
+      instance: greeting.instance,
+      program: this.#program,
+      address: formatAddress(this.#address),
+      proof,
+    });
+  }
+
+  #refuse(reason: string): void {
+    this.#conn.send({ type: "NewCtlRsp", ok: false, reason });
+    this.#conn.finish();
+    this.#events.onLoginFailed(formatAddress(this.#address), reason);
+  }
+
+  /** The connection is gone. */
+  onClosed(reason: string): void {
+    if (this.#successor !== null) this.#successor.onClosed(reason);
+    else this.#events.onLoginFailed(formatAddress(this.#address), reason);
+  }
+}

@@ -1,0 +1,170 @@
+// The ProxyConns of one client on one relay Worker, and the PublicConns that wait for one.
+import type { ControlId, ProxyId } from "../protocol/ids.ts";
+import type { EventLoop } from "../reactor/event_loop.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import type { Notices, RelaySurroundings } from "../relay/proxy_conn.ts";
+import { PublicConn } from "./public_conn.ts";
+import { ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
+
+const SWEEP_MS = 1000;
+/** Ms after which an idle ProxyConn beyond the ones kept ready is closed. */
+const SURPLUS_IDLE_MS = 10_000;
+/** Ms for which a PublicConn waits for a ProxyConn. */
+const PUBLIC_WAIT_MS = 15_000;
+/** Ms for which a ticket is good; then another ProxyConn is asked for. */
+const TICKET_MS = 10_000;
+/** Most ProxyConns that a client is asked for at a time. */
+const MOST_TICKETS = 256;
+
+/** Asks the client for a ProxyConn, by way of the control Worker. */
+export interface ProxyRequests {
+  /** Makes a ticket and sends it; returns the number of the ProxyConn to come. */
+  request(pool: ProxyPool): ProxyId;
+  /** The ticket is not good any more. */
+  revoke(proxy: ProxyId): void;
+}
+
+/** See the file's head. One thread. */
+export class ProxyPool implements ServerProxyOwner, TimerTarget {
+  /** The client's Control. */
+  readonly control: ControlId;
+  readonly #around: RelaySurroundings;
+  readonly #loop: EventLoop;
+  readonly #notices: Notices;
+  readonly #requests: ProxyRequests;
+  readonly #poolCount: number;
+  readonly #proxies = new Map<ProxyId, ServerProxyConn>();
+  /** Used last first, so that the surplus grows old at the front. */
+  readonly #idle: ServerProxyConn[] = [];
+  readonly #waiting: PublicConn[] = [];
+  /** Asked for and not here yet, with the time of asking. */
+  readonly #tickets = new Map<ProxyId, number>();
+  readonly #sweep = new Timer(this);
+  #lost = false;
+
+  /** Makes an empty pool and asks for the first ProxyConns. */
+  constructor(
+    control: ControlId,
+    around: RelaySurroundings,
+    notices: Notices,
+    requests: ProxyRequests,
+    poolCount: number,
+  ) {
+    this.control = control;
+    this.#around = around;
+    this.#loop = around.loop;
+    this.#notices = notices;
+    this.#requests = requests;
+    this.#poolCount = poolCount;
+    this.#loop.setTimer(this.#sweep, SWEEP_MS);
+    this.#ask();
+  }
+
+  /** How many PublicConns wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Serves a PublicConn: on an idle ProxyConn, or as soon as there is one. */
+  serve(conn: PublicConn): void {
+    const proxy = this.#takeIdle();
+    if (proxy !== undefined) {
+      conn.settled = true;
+      proxy.start(conn);
+    } else {
+      conn.socket.task = conn;
+      this.#waiting.push(conn);
+    }
+    this.#ask();
+  }
+
+  #takeIdle(): ServerProxyConn | undefined {
+    for (let proxy = this.#idle.pop(); proxy !== undefined; proxy = this.#idle.pop()) {
+      if (proxy.state === "idle" && !proxy.socket.failed && !proxy.socket.hungUp) return proxy;
+      proxy.close();
+    }
+  }
+
+  /** Takes in a connection that has shown its ticket. */
+  add(id: ProxyId, socket: StreamSocket): void {
+    this.#tickets.delete(id);
+    const proxy = new ServerProxyConn(id, socket, this.#around, this.#notices, this);
+    this.#proxies.set(id, proxy);
+    this.onIdle(proxy);
+    this.#around.loop.enqueue(proxy);
+  }
+
+  /** The ProxyConn of that number. */
+  proxy(id: ProxyId): ServerProxyConn | undefined {
+    return this.#proxies.get(id);
+  }
+
+  /** An idle ProxyConn serves whoever waits longest. */
+  onIdle(proxy: ServerProxyConn): void {
+    if (proxy.socket.failed || proxy.socket.hungUp) return proxy.close();
+    for (let conn = this.#waiting.shift(); conn !== undefined; conn = this.#waiting.shift()) {
+      if (conn.settled) continue;
+      conn.settled = true;
+      return proxy.start(conn);
+    }
+    this.#idle.push(proxy);
+  }
+
+  /** A PublicConn whose ProxyConn was dead gets another one, before all others. */
+  onUnserved(conn: PublicConn): void {
+    if (this.#lost) return conn.close();
+    conn.settled = false;
+    conn.socket.task = conn;
+    const proxy = this.#takeIdle();
+    if (proxy !== undefined) {
+      conn.settled = true;
+      proxy.start(conn);
+    } else this.#waiting.unshift(conn);
+    this.#ask();
+  }
+
+  /** A closed ProxyConn is forgotten. */
+  onProxyClosed(proxy: ServerProxyConn): void {
+    this.#proxies.delete(proxy.id);
+    const place = this.#idle.indexOf(proxy);
+    if (place >= 0) this.#idle.splice(place, 1);
+    if (!this.#lost) this.#ask();
+  }
+
+  /** Asks for as many as wait, plus the ones kept ready. */
+  #ask(): void {
+    if (this.#lost) return;
+    const wanted = Math.min(this.#waiting.length + this.#poolCount - this.#idle.length, MOST_TICKETS);
+    while (this.#tickets.size < wanted) this.#tickets.set(this.#requests.request(this), this.#loop.now);
+  }
+
+  /** Every second: closes the surplus, gives up who waited too long, and replaces tickets that nobody came with. */
+  onTimer(): void {
+    const { now } = this.#loop;
+    while (this.#idle.length > this.#poolCount && now - this.#idle[0].idleSince > SURPLUS_IDLE_MS) {
+      this.#idle[0].close();
+    }
+    while (this.#waiting.length > 0 && (this.#waiting[0].settled || now - this.#waiting[0].since > PUBLIC_WAIT_MS)) {
+      const conn = this.#waiting.shift()!;
+      if (!conn.settled) conn.close();
+    }
+    for (const [id, since] of this.#tickets) {
+      if (now - since < TICKET_MS) break;
+      this.#tickets.delete(id);
+      this.#requests.revoke(id);
+    }
+    this.#ask();
+    this.#loop.setTimer(this.#sweep, SWEEP_MS);
+  }
+
+  /** The ctl_conn is gone: sessions go on without it, and everything else ends. */
+  lose(): void {
+    this.#lost = true;
+    this.#loop.timers.clear(this.#sweep);
+    for (const id of this.#tickets.keys()) this.#requests.revoke(id);
+    this.#tickets.clear();
+    for (const conn of this.#waiting.splice(0)) if (!conn.settled) conn.close();
+    for (const proxy of [...this.#proxies.values()]) proxy.orphan();
+  }
+}

@@ -1,0 +1,172 @@
+// A relay Worker of the server: PublicConn ⇄ ProxyConn.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { setKeepalive, setNoDelay, setUserTimeout } from "../../ffi/socket.ts";
+import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
+import { newTicket, ticketToWords } from "../protocol/ticket.ts";
+import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
+import { Phase } from "../reactor/shared_state.ts";
+import { StreamSocket } from "../reactor/stream_socket.ts";
+import { relayCounters } from "../relay/counters.ts";
+import { DrainWatch } from "../relay/drain_watch.ts";
+import { PipePool } from "../relay/pipe_pool.ts";
+import type { Notices, RelaySurroundings } from "../relay/proxy_conn.ts";
+import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
+import { type GreetedProxy, ProxyGreeting } from "./proxy_greeting.ts";
+import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
+import { PublicConn } from "./public_conn.ts";
+import { CONTROL, type DrainedReport, type RelayConfig } from "./worker_config.ts";
+
+/** Seconds of silence on a connection before the kernel asks whether its peer is there. */
+const KEEPALIVE_IDLE_S = 60;
+const KEEPALIVE_INTERVAL_S = 15;
+/** Ms for which bytes sent to the client may stay unacknowledged. */
+const PROXY_USER_TIMEOUT_MS = 60_000;
+
+interface Ticket {
+  readonly pool: ProxyPool;
+  readonly words: Int32Array;
+}
+
+class ServerRelay implements Reactor, ProxyRequests {
+  readonly #context: ReactorContext;
+  readonly #config: RelayConfig;
+  readonly #around: RelaySurroundings;
+  readonly #pools = new Map<ControlId, ProxyPool>();
+  readonly #tickets = new Map<ProxyId, Ticket>();
+  readonly #drain: DrainWatch;
+  #lastProxy = 0;
+
+  constructor(context: ReactorContext, config: RelayConfig) {
+    this.#context = context;
+    this.#config = config;
+    const counters = relayCounters(config.relays, config.counters).row(config.index);
+    this.#around = {
+      loop: context.loop,
+      pipes: new PipePool(context.loop),
+      counters,
+      debug(message, proxy, session, detail) {
+        if (context.logs("debug")) context.log("debug", message, { proxy, session, detail });
+      },
+    };
+    this.#drain = new DrainWatch(context.loop, counters, () => this.#waiting(), () => {
+      context.report({ kind: "drained" } satisfies DrainedReport);
+    });
+  }
+
+  #waiting(): number {
+    let waiting = 0;
+    for (const pool of this.#pools.values()) waiting += pool.waiting;
+    return waiting;
+  }
+
+  onRecord(_from: number, words: Int32Array, at: number): void {
+    switch (words[at]) {
+      case Record.PUBLIC_CONN:
+        return this.#onPublicConn(words[at + 1] as Descriptor, words[at + 2] as ControlId, words[at + 3]);
+      case Record.PROXY_CONN:
+        return this.#onProxyConn(words[at + 1] as Descriptor);
+      case Record.CONTROL_UP:
+        return this.#onControlUp(words[at + 1] as ControlId);
+      case Record.CONTROL_LOST:
+        return this.#onControlLost(words[at + 1] as ControlId);
+      case Record.SHUTDOWN_PEER: {
+        const total = joinWords(words[at + 4], words[at + 5]);
+        return this.#proxy(words, at)?.onShutdownPeer((words[at + 3] >>> 0) as SessionNo, total);
+      }
+      case Record.FREE_PROXY:
+        return this.#proxy(words, at)?.onFree((words[at + 3] >>> 0) as SessionNo);
+      case Record.RESET_SESSION:
+        return this.#proxy(words, at)?.onReset((words[at + 3] >>> 0) as SessionNo);
+      default:
+        throw new Error(`Record ${words[at]} does not belong here`);
+    }
+  }
+
+  /** A client's notice names a ProxyConn of its own, or nothing happens. */
+  #proxy(words: Int32Array, at: number) {
+    return this.#pools.get(words[at + 1] as ControlId)?.proxy((words[at + 2] >>> 0) as ProxyId);
+  }
+
+  #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number): void {
+    setNoDelay(fd);
+    setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
+    const socket = new StreamSocket(this.#context.loop, fd);
+    const pool = this.#pools.get(control);
+    // its client left while the connection was on its way here
+    if (pool === undefined) return socket.close();
+    pool.serve(new PublicConn(socket, tunnel, this.#context.loop.now));
+  }
+
+  #onProxyConn(fd: Descriptor): void {
+    setNoDelay(fd);
+    setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
+    setUserTimeout(fd, PROXY_USER_TIMEOUT_MS);
+    const { loop } = this.#context;
+    new ProxyGreeting(loop, new StreamSocket(loop, fd), (greeted) => this.#admit(greeted), (reason) => {
+      if (this.#context.logs("debug")) this.#context.log("debug", "ProxyConn is refused", { reason });
+    });
+  }
+
+  /** A ticket is good once. */
+  #admit({ proxy, admits, socket }: GreetedProxy): boolean {
+    const ticket = this.#tickets.get(proxy);
+    if (ticket === undefined || !admits(ticket.words)) return false;
+    this.#tickets.delete(proxy);
+    ticket.pool.add(proxy, socket);
+    return true;
+  }
+
+  #onControlUp(control: ControlId): void {
+    const { poolCount } = this.#config;
+    const notices = this.#noticesOf(control);
+    this.#pools.set(control, new ProxyPool(control, this.#around, notices, this, poolCount));
+  }
+
+  #noticesOf(control: ControlId): Notices {
+    const { mailbox } = this.#context;
+    return {
+      shutdownPeer(proxy, session, total) {
+        mailbox.send(CONTROL, Record.SHUTDOWN_PEER, control, proxy, session, highWord(total), lowWord(total));
+      },
+      reset(proxy, session) {
+        mailbox.send(CONTROL, Record.RESET_SESSION, control, proxy, session);
+      },
+    };
+  }
+
+  #onControlLost(control: ControlId): void {
+    const pool = this.#pools.get(control);
+    this.#pools.delete(control);
+    pool?.lose();
+  }
+
+  /** Numbers tell the control Worker which relay Worker has the ProxyConn: see `relayOf` there. */
+  request(pool: ProxyPool): ProxyId {
+    const { index, relays } = this.#config;
+    let proxy: number;
+    do {
+      this.#lastProxy = this.#lastProxy + 1 > 0xffff_ffff / relays - 2 ? 1 : this.#lastProxy + 1;
+      proxy = this.#lastProxy * relays + index;
+    } while (this.#tickets.has(proxy as ProxyId) || pool.proxy(proxy as ProxyId) !== undefined);
+    const words = new Int32Array(4);
+    ticketToWords(newTicket(), words);
+    this.#tickets.set(proxy as ProxyId, { pool, words });
+    const [a, b, c, d] = words;
+    this.#context.mailbox.send(CONTROL, Record.NEED_PROXY, pool.control, proxy, a, b, c, d);
+    return proxy as ProxyId;
+  }
+
+  revoke(proxy: ProxyId): void {
+    this.#tickets.delete(proxy);
+  }
+
+  onMessage(): void {}
+
+  onPhase(phase: number): void {
+    if (phase === Phase.DRAIN) this.#drain.start();
+  }
+
+  dispose(): void {}
+}
+
+serveReactor((context, config) => new ServerRelay(context, config as RelayConfig));

@@ -1,0 +1,180 @@
+// A ProxyConn on the server: it starts sessions for PublicConns, and waits for the client to free it after each.
+import { Errno } from "../../ffi/errno.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
+import {
+  decodeStartRsp,
+  encodeStartReq,
+  newStartRsp,
+  PROXY_FRAME_BYTES,
+  START_ALIVE,
+  START_ASK,
+  START_CONNECTED,
+  START_REFUSED,
+} from "../protocol/proxy_frame.ts";
+import { ProtocolError } from "../protocol/protocol_error.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { Count } from "../relay/counters.ts";
+import { type Notices, ProxyConn, type RelaySurroundings } from "../relay/proxy_conn.ts";
+import type { PublicConn } from "./public_conn.ts";
+
+/** Ms of idling after which a ProxyConn is asked before payload is trusted to it: a NAT may have forgotten it. */
+const ASK_AFTER_MS = 3000;
+/** Ms to answer. */
+const ANSWER_MS = 2000;
+const LAST_SESSION = 0xffff_ffff;
+
+// one of each per Worker: they are filled and used within one call
+const reqFrame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+const reqBytes = new Uint8Array(reqFrame.buffer);
+const rsp = newStartRsp();
+
+/** Who owns the server's ProxyConns. */
+export interface ServerProxyOwner {
+  /** It is idle and may be used again. */
+  onIdle(proxy: ServerProxyConn): void;
+  /** It was dead before any payload left: its PublicConn needs another one. */
+  onUnserved(conn: PublicConn): void;
+  /** It is closed. */
+  onProxyClosed(proxy: ServerProxyConn): void;
+}
+
+/** See the file's head. One thread. */
+export class ServerProxyConn extends ProxyConn implements TimerTarget {
+  /** Since when it has been idle, in ms of the loop's clock. */
+  idleSince: number;
+  readonly #owner: ServerProxyOwner;
+  readonly #answer = new Timer(this);
+  #conn: PublicConn | null = null;
+  #asking = false;
+  #freed = false;
+
+  /** Makes an idle one of a socket that has shown its ticket. */
+  constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, notices: Notices, owner: ServerProxyOwner) {
+    super(id, socket, around, notices);
+    this.#owner = owner;
+    this.idleSince = around.loop.now;
+  }
+
+  /**
+   * Starts a session.
+   *
+   * @param conn The PublicConn; it goes back to the owner if this ProxyConn turns out to be dead.
+   */
+  start(conn: PublicConn): void {
+    const session = (this.session + 1) as SessionNo;
+    this.#conn = conn;
+    this.#asking = this.around.loop.now - this.idleSince > ASK_AFTER_MS;
+    this.#freed = false;
+    this.beginSession(session);
+    this.attach(conn.socket);
+    encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, this.#asking ? START_ASK : 0);
+    if (!this.sendFrame(reqBytes)) return this.#giveUp();
+    if (this.#asking) this.around.loop.setTimer(this.#answer, ANSWER_MS);
+    else this.relay.outOpen = true;
+    this.around.loop.enqueue(this);
+  }
+
+  /** Handles whatever has become ready. */
+  run(): void {
+    switch (this.state) {
+      case "idle":
+      case "finished":
+        return this.#watchIdle();
+      case "starting":
+        this.#readResponses();
+        return this.pumpSession();
+      case "relaying":
+        return this.pumpSession();
+      case "closed":
+        return;
+      default:
+        return this.state satisfies never;
+    }
+  }
+
+  /** Between sessions the client sends nothing: bytes are a violation, the end of the stream its end. */
+  #watchIdle(): void {
+    if (this.socket.readable && this.receiveFrame() !== 0) this.close();
+  }
+
+  #readResponses(): void {
+    while (this.state === "starting" && this.socket.readable) {
+      const received = this.receiveFrame();
+      if (received === 0) return;
+      if (received < 0) return this.#asking ? this.#giveUp() : this.fail({ side: "proxy", code: Errno.ECONNRESET });
+      try {
+        decodeStartRsp(this.frame, rsp);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        this.around.debug("ProxyConn breaks the protocol", this.id, this.session, error.message);
+        return this.fail({ side: "proxy", code: Errno.ECONNRESET });
+      }
+      if (rsp.session !== this.session) return this.fail({ side: "proxy", code: Errno.ECONNRESET });
+      this.#onResponse();
+    }
+  }
+
+  #onResponse(): void {
+    this.#asking = false;
+    this.around.loop.timers.clear(this.#answer);
+    switch (rsp.status) {
+      case START_ALIVE:
+        this.relay.outOpen = true;
+        return;
+      case START_CONNECTED:
+        this.state = "relaying";
+        this.relay.outOpen = true;
+        this.relay.inOpen = true;
+        return;
+      case START_REFUSED:
+        this.around.counters[Count.sessionsRefused]++;
+        return this.close();
+      default:
+        return rsp.status satisfies never;
+    }
+  }
+
+  /** No answer in time. */
+  onTimer(): void {
+    this.#giveUp();
+  }
+
+  /** Dead before payload was trusted to it: the PublicConn gets another one, and nothing is lost. */
+  #giveUp(): void {
+    const conn = this.#conn!;
+    this.around.debug("ProxyConn does not answer", this.id, this.session, "taking another one");
+    this.endpoint = null;
+    this.around.counters[Count.sessionsOpened]--;
+    this.socket.reset();
+    this.close();
+    this.#owner.onUnserved(conn);
+  }
+
+  /** The client is finished with a session. */
+  onFree(session: SessionNo): void {
+    if (session !== this.session || (!this.inSession && this.state !== "finished")) return;
+    this.#freed = true;
+    if (this.state === "finished") this.#becomeIdle();
+  }
+
+  /** Both directions have ended here. */
+  protected override onSessionFinished(): void {
+    this.#conn = null;
+    if (this.#freed) this.#becomeIdle();
+  }
+
+  #becomeIdle(): void {
+    if (this.session === LAST_SESSION) return this.close();
+    this.state = "idle";
+    this.idleSince = this.around.loop.now;
+    this.#owner.onIdle(this);
+  }
+
+  /** It is closed. */
+  protected override onClosed(): void {
+    this.around.loop.timers.clear(this.#answer);
+    this.#conn = null;
+    this.#owner.onProxyClosed(this);
+  }
+}

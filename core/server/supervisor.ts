@@ -1,0 +1,121 @@
+// The server's supervisor, in the main isolate: it opens the two ports, starts the Workers, and ends the program.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import { raiseDescriptorLimit } from "../../ffi/process.ts";
+import { resolveHost } from "../../ffi/resolve.ts";
+import { listenOn, localAddress } from "../../ffi/socket.ts";
+import { formatAddress, isLoopback, portOf, type SocketAddress, withPort } from "../../ffi/socket_address.ts";
+import type { ServerConfig } from "../config/server_config.ts";
+import { log } from "../logging/logging.ts";
+import type { WorkerSpec } from "../reactor/worker_group.ts";
+import { relayCounters } from "../relay/counters.ts";
+import { Program, StartError } from "../supervisor/program.ts";
+import {
+  ACCEPTOR,
+  type AcceptorConfig,
+  CONTROL,
+  type ControlConfig,
+  FIRST_RELAY,
+  type RelayConfig,
+} from "./worker_config.ts";
+
+/**
+ * Runs the server until a signal ends the process.
+ *
+ * @param config The configuration.
+ * @throws {StartError} When a port cannot be opened or the bind address is not one of this host.
+ */
+export async function runServer(config: ServerConfig): Promise<void> {
+  const limit = raiseDescriptorLimit();
+  const bind = await resolveBind(config.bind);
+  const ctlListener = openListener(withPort(bind, config.ctlPort), "ctl_port");
+  const proxyListener = openListener(withPort(bind, config.proxyPort), "proxy_port");
+  const ctlAddress = localAddress(ctlListener)!;
+  const proxyAddress = localAddress(proxyListener)!;
+  const relays = config.workThreadNums;
+  const counters = relayCounters(relays);
+  const program = new Program({
+    name: "cproxy-server",
+    logLevel: config.logLevel,
+    drainTimeoutMs: config.drainTimeoutMs,
+    relays: relayNumbers(relays),
+    counters,
+    workers: [
+      {
+        name: "control",
+        module: new URL("./control_worker.ts", import.meta.url),
+        config: {
+          ctlListener,
+          proxyListener,
+          proxyPort: portOf(proxyAddress),
+          relays,
+          token: config.token,
+          bind: config.bind,
+          heartbeatIntervalMs: config.heartbeatIntervalMs,
+          heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+        } satisfies ControlConfig,
+        hears: [ACCEPTOR, ...relayNumbers(relays)],
+      },
+      {
+        name: "acceptor",
+        module: new URL("./acceptor_worker.ts", import.meta.url),
+        config: { bind, relays } satisfies AcceptorConfig,
+        hears: [CONTROL],
+      },
+      ...relayNumbers(relays).map((_, index): WorkerSpec => ({
+        name: `relay-${index}`,
+        module: new URL("./relay_worker.ts", import.meta.url),
+        config: {
+          index,
+          relays,
+          counters: counters.memory,
+          poolCount: Math.ceil(config.poolCount / relays),
+        } satisfies RelayConfig,
+        // what the control Worker said about a client comes before the client's connections
+        hears: [CONTROL, ACCEPTOR],
+      })),
+    ],
+  });
+  await program.ready();
+  log("info", "Server is ready", {
+    ctl: formatAddress(ctlAddress),
+    proxy: formatAddress(proxyAddress),
+    workers: relays,
+    descriptors: limit,
+  });
+  if (config.token === null) warnOpenServer(ctlAddress);
+}
+
+function relayNumbers(relays: number): number[] {
+  return Array.from({ length: relays }, (_, index) => FIRST_RELAY + index);
+}
+
+function warnOpenServer(ctlAddress: SocketAddress): void {
+  log("warning", "There is no token: only clients on this host are served", {
+    listening: isLoopback(ctlAddress) ? "on loopback only" : "on all that bind says",
+  });
+}
+
+async function resolveBind(host: string): Promise<SocketAddress> {
+  try {
+    return (await resolveHost(host, 0))[0];
+  } catch (error) {
+    throw new StartError((error as Error).message);
+  }
+}
+
+function openListener(address: SocketAddress, setting: string): Descriptor {
+  const fd = listenOn(address);
+  if (fd >= 0) return fd as Descriptor;
+  const where = `${setting} ${portOf(address)}`;
+  switch (-fd) {
+    case Errno.EADDRINUSE:
+      throw new StartError(`The ${where} is in use by another program (${formatAddress(address)})`);
+    case Errno.EACCES:
+      throw new StartError(`The ${where} may not be opened by this user (${formatAddress(address)})`);
+    case Errno.EADDRNOTAVAIL:
+      throw new StartError(`Cannot open ${where}: ${formatAddress(address)} is not an address of this host`);
+    default:
+      throw new StartError(`Cannot open ${where}: ${errnoName(-fd)} (${formatAddress(address)})`);
+  }
+}

@@ -1,0 +1,56 @@
+// What the supervisor tells the server's Workers at start, and the numbers by which they know each other.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import type { SocketAddress } from "../../ffi/socket_address.ts";
+
+/** The control Worker's number. */
+export const CONTROL = 0;
+/** The acceptor Worker's number. */
+export const ACCEPTOR = 1;
+/** The first relay Worker's number; the others follow. */
+export const FIRST_RELAY = 2;
+
+/** For the control Worker. */
+export interface ControlConfig {
+  /** Listens for ctl_conns. */
+  readonly ctlListener: Descriptor;
+  /** Listens for ProxyConns. */
+  readonly proxyListener: Descriptor;
+  /** The port that clients are told for ProxyConns. */
+  readonly proxyPort: number;
+  /** How many relay Workers there are. */
+  readonly relays: number;
+  /** The shared secret; null serves clients on loopback only. */
+  readonly token: string | null;
+  /** The address of public ports, for people. */
+  readonly bind: string;
+  /** Ms between heartbeats. */
+  readonly heartbeatIntervalMs: number;
+  /** Ms of silence after which a client counts as dead. */
+  readonly heartbeatTimeoutMs: number;
+}
+
+/** For the acceptor Worker. */
+export interface AcceptorConfig {
+  /** Where public ports are opened; its port does not count. */
+  readonly bind: SocketAddress;
+  /** How many relay Workers there are. */
+  readonly relays: number;
+}
+
+/** For a relay Worker. */
+export interface RelayConfig {
+  /** Which of them it is, from 0. */
+  readonly index: number;
+  /** How many there are. */
+  readonly relays: number;
+  /** Memory of the relay counters. */
+  readonly counters: SharedArrayBuffer;
+  /** Idle ProxyConns that this Worker keeps ready for each client. */
+  readonly poolCount: number;
+}
+
+/** What a relay Worker reports: while draining, that it has no sessions left. */
+export interface DrainedReport {
+  /** Tells reports apart. */
+  readonly kind: "drained";
+}

@@ -1,0 +1,130 @@
+// The life of either program in its main isolate: Workers start, signals come, sessions drain, the process ends.
+import type { LogLevel } from "../config/value_kind.ts";
+import { log } from "../logging/logging.ts";
+import type { Counters } from "../reactor/counters.ts";
+import { Phase } from "../reactor/shared_state.ts";
+import { WorkerGroup, type WorkerSpec } from "../reactor/worker_group.ts";
+import type { RelayColumn } from "../relay/counters.ts";
+
+/** Ms that the Workers have to end their loops. */
+const STOP_MS = 2000;
+
+/** What the user can mend, said in one line; the program ends with status 1. */
+export class StartError extends Error {}
+
+/** What a program is made of. */
+export interface ProgramOptions {
+  /** Its name. */
+  readonly name: string;
+  /** The least level of records that Workers post. */
+  readonly logLevel: LogLevel;
+  /** Ms for sessions to finish after the first signal. */
+  readonly drainTimeoutMs: number;
+  /** The Workers; a Worker's number is its place in the list. */
+  readonly workers: readonly WorkerSpec[];
+  /** The numbers of the relay Workers, which report when they have drained. */
+  readonly relays: readonly number[];
+  /** What the relay Workers count. */
+  readonly counters: Counters<RelayColumn>;
+  /** Hears what Workers report, other than being drained. */
+  readonly onReport?: (worker: number, report: unknown) => void;
+}
+
+/** One running program. Main isolate only. */
+export class Program {
+  readonly #options: ProgramOptions;
+  readonly #group: WorkerGroup;
+  readonly #undrained: Set<number>;
+  readonly #drained = Promise.withResolvers<void>();
+  #stopping = false;
+
+  /** Starts the Workers and listens to signals. */
+  constructor(options: ProgramOptions) {
+    this.#options = options;
+    this.#undrained = new Set(options.relays);
+    this.#group = new WorkerGroup(options.workers, options.logLevel, {
+      onLog: log,
+      onReport: (worker, report) => this.#onReport(worker, report),
+      onFailure: (worker, reason) => this.#onFailure(worker, reason),
+    });
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      Deno.addSignalListener(signal, () => this.#onSignal(signal));
+    }
+    Deno.addSignalListener("SIGUSR1", () => log("info", "Counters", options.counters.totals()));
+  }
+
+  /** Resolves when every Worker runs. */
+  ready(): Promise<void> {
+    return this.#group.ready();
+  }
+
+  /** Sends a message to a Worker. */
+  post(worker: number, message: unknown): void {
+    this.#group.post(worker, message);
+  }
+
+  #onReport(worker: number, report: unknown): void {
+    if ((report as { kind?: unknown }).kind !== "drained") return this.#options.onReport?.(worker, report);
+    this.#undrained.delete(worker);
+    if (this.#undrained.size === 0) this.#drained.resolve();
+  }
+
+  #onFailure(worker: string, reason: string): void {
+    log("error", "A Worker has failed; the program cannot go on", { worker, reason });
+    Deno.exit(1);
+  }
+
+  #onSignal(signal: string): void {
+    if (this.#stopping) {
+      log("warning", "Second signal: stopping at once", { signal });
+      Deno.exit(1);
+    }
+    this.#stopping = true;
+    void this.#stop(signal);
+  }
+
+  async #stop(signal: string): Promise<void> {
+    const { drainTimeoutMs, name } = this.#options;
+    log("info", "Stopping; sessions under way may finish", { signal, drain_timeout_s: drainTimeoutMs / 1000 });
+    this.#group.enterPhase(Phase.DRAIN);
+    const drained = await within(this.#drained.promise, drainTimeoutMs);
+    if (!drained) log("warning", "Sessions are cut off at the end of drain_timeout", {});
+    this.#group.enterPhase(Phase.STOP);
+    await within(this.#group.stopped(), STOP_MS);
+    log("info", `${name} has stopped`, {});
+    Deno.exit(0);
+  }
+}
+
+/** Whether a promise resolves within some ms. */
+async function within(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), timeoutMs));
+  const result = await Promise.race([promise.then(() => true), timeout]);
+  clearTimeout(timer);
+  return result;
+}
+
+/**
+ * The main function of a program: one line and a status for every mistake.
+ *
+ * @param load Reads the configuration.
+ * @param isUserMistake Whether an error is a mistake in flags or files: status 2.
+ * @param run Starts the program.
+ */
+export async function main<C>(
+  load: () => { kind: "run"; config: C } | { kind: "help" | "version"; text: string },
+  isUserMistake: (error: unknown) => boolean,
+  run: (config: C) => Promise<void>,
+): Promise<void> {
+  try {
+    const loaded = load();
+    if (loaded.kind !== "run") return console.log(loaded.text);
+    await run(loaded.config);
+  } catch (error) {
+    const mistake = isUserMistake(error);
+    if (!mistake && !(error instanceof StartError)) throw error;
+    console.error((error as Error).message);
+    Deno.exit(mistake ? 2 : 1);
+  }
+}
