@@ -32,6 +32,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
       loop: context.loop,
       pipes: new PipePool(context.loop),
       counters,
+      debugging: context.logs("debug"),
       debug(message, proxy, session, detail) {
         if (context.logs("debug")) context.log("debug", message, { proxy, session, detail });
       },

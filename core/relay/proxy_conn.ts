@@ -37,6 +37,8 @@ export interface RelaySurroundings {
   readonly pipes: PipePool;
   /** The Worker's row of counters. */
   readonly counters: Float64Array;
+  /** Whether debug lines are wanted: ask before building one on the hot path. */
+  readonly debugging: boolean;
   /** Writes a debug line about one connection, if such lines are wanted. */
   debug(message: string, proxy: ProxyId, session: SessionNo, detail: string): void;
 }
@@ -156,8 +158,13 @@ export abstract class ProxyConn implements Task {
     this.endpoint = null;
     this.state = "finished";
     this.around.counters[Count.sessionsEnded]++;
-    // a FIN, either way, means that there is no session after this one
-    if (this.#orphaned || this.relay.in.sourceEnded) this.close();
+    const { around, relay } = this;
+    if (around.debugging) {
+      const bytes = `${relay.out.moved} bytes to the ProxyConn, ${relay.in.moved} from it`;
+      around.debug("Session has ended", this.id, this.session, bytes);
+    }
+    // a FIN, either way and read or not, means that there is no session after this one
+    if (this.#orphaned || relay.in.sourceEnded || this.socket.hungUp) this.close();
     else this.onSessionFinished();
   }
 

@@ -1,8 +1,8 @@
 // The acceptor Worker of the server: it listens on every public port and deals connections out to the relay Workers.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { Errno } from "../../ffi/errno.ts";
-import { listenOn, localAddress } from "../../ffi/socket.ts";
-import { portOf, withPort } from "../../ffi/socket_address.ts";
+import { lastAddress, listenOn, localAddress } from "../../ffi/socket.ts";
+import { formatAddress, portOf, withPort } from "../../ffi/socket_address.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
@@ -49,6 +49,10 @@ class ServerAcceptor implements Reactor {
   }
 
   #deal(fd: Descriptor, control: number, tunnel: number): void {
+    if (this.#context.logs("debug")) {
+      const peer = formatAddress(lastAddress());
+      this.#context.log("debug", "PublicConn has come", { peer, client: control, tunnel, relay: this.#nextRelay });
+    }
     this.#context.mailbox.send(FIRST_RELAY + this.#nextRelay, Record.PUBLIC_CONN, fd, control, tunnel);
     this.#nextRelay = (this.#nextRelay + 1) % this.#config.relays;
   }

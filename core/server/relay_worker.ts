@@ -44,6 +44,7 @@ class ServerRelay implements Reactor, ProxyRequests {
       loop: context.loop,
       pipes: new PipePool(context.loop),
       counters,
+      debugging: context.logs("debug"),
       debug(message, proxy, session, detail) {
         if (context.logs("debug")) context.log("debug", message, { proxy, session, detail });
       },

@@ -50,6 +50,8 @@ export class Program {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       Deno.addSignalListener(signal, () => this.#onSignal(signal));
     }
+    // not SIGUSR1, which makes Deno open its debugger
+    Deno.addSignalListener("SIGUSR2", () => log("info", "Counters", options.counters.totals()));
     Deno.addSignalListener("SIGUSR1", () => log("info", "Counters", options.counters.totals()));
   }
 
