@@ -3,8 +3,11 @@
 /** A nullable foreign pointer, as Deno hands it out. */
 export type Pointer = Deno.PointerValue;
 
-/** Memory that a call may read or write. A SharedArrayBuffer needs a view on it. */
-export type Memory = Uint8Array | Int32Array | BigUint64Array;
+/**
+ * Memory that a call may read or write; null is C's NULL. A SharedArrayBuffer needs a view on it. As wide as what Deno
+ * takes for a buffer, or else Deno 2.5, which does not declare that it takes views on shared memory, sees two types.
+ */
+export type Memory = ArrayBufferView | ArrayBuffer | null;
 
 /**
  * The libc functions in use, under their own names. Every result is 32 bits wide: a 64-bit result would make a BigInt
@@ -17,7 +20,7 @@ export interface Libc {
   /** _exit(2). */
   _exit(status: number): void;
   /** accept4(2). */
-  accept4(fd: number, address: Memory | null, length: Memory | null, flags: number): number;
+  accept4(fd: number, address: Memory, length: Memory, flags: number): number;
   /** bind(2). */
   bind(fd: number, address: Memory, length: number): number;
   /** close(2). */
