@@ -3,6 +3,7 @@
 
 import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 import { payloadSha256 } from "./support/payload.ts";
+import { freePorts, Program } from "./support/program.ts";
 import { Tunnels } from "./support/tunnels.ts";
 import { download, fetchPage, pageOf, startWebServer, upload } from "./support/web_server.ts";
 
@@ -75,5 +76,50 @@ Deno.test({
     assertEquals((await download(address, 1, FILE_BYTES, signal)).sha256, payloadSha256(1, FILE_BYTES));
     assertEquals((await upload(address, 2, FILE_BYTES, signal)).sha256, payloadSha256(2, FILE_BYTES));
     await tunnels.stop();
+  },
+});
+
+Deno.test({
+  name: "the executables need no flag but --config: host names, a token in a file, and several relay Workers",
+  ignore,
+  async fn() {
+    await using stack = new AsyncDisposableStack();
+    const folder = await Deno.makeTempDir({ prefix: "cproxy-" });
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const web = startWebServer("web");
+    stack.defer(() => web.close());
+    const [ctlPort, proxyPort] = freePorts(2);
+    const file = (name: string, lines: string[]) => {
+      Deno.writeTextFileSync(`${folder}/${name}`, `${lines.join("\n")}\n`, { mode: 0o600 });
+      return `${folder}/${name}`;
+    };
+    const common = [`token_file: ${file("token", [crypto.randomUUID()])}`, "work_thread_nums: 3", "drain_timeout: 2s"];
+    const serverFile = file("server.yaml", [
+      ...common,
+      "bind: localhost",
+      `ctl_port: ${ctlPort}`,
+      `proxy_port: ${proxyPort}`,
+    ]);
+    const webPort = web.address.split(":")[1];
+    const clientFile = file("client.yaml", [
+      ...common,
+      `cproxy_server: localhost:${ctlPort}`,
+      "tunnels:",
+      "  - name: web",
+      `    local_server: localhost:${webPort}`,
+    ]);
+
+    const server = stack.use(new Program("server", [executable("server"), `--config=${serverFile}`]));
+    await server.line(/Server is ready/);
+    const client = stack.use(new Program("client", [executable("client"), `--config=${clientFile}`]));
+    const [, port] = await client.line(/Tunnel is up .*\bname=web .*\bpublic=[^ ]+:(\d+)/);
+    const signal = AbortSignal.timeout(60_000);
+    // Every relay Worker of both sides has its turn.
+    for (let i = 0; i < 9; i++) {
+      const { bytes, sha256 } = await download(`localhost:${port}`, i, 100_000, signal);
+      assertEquals({ bytes, sha256 }, { bytes: 100_000, sha256: payloadSha256(i, 100_000) });
+    }
+    assertEquals((await client.stop()).code, 0, client.output);
+    assertEquals((await server.stop()).code, 0, server.output);
   },
 });
