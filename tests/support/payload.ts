@@ -2,6 +2,7 @@
 // of what carries them.
 
 import { createHash } from "node:crypto";
+import { noise } from "./bytes.ts";
 
 const CHUNK = 256 * 1024;
 const STAMP_EVERY = 4096;
@@ -10,16 +11,9 @@ const STAMP_EVERY = 4096;
 function* chunks(seed: number, bytes: number): Generator<Uint8Array<ArrayBuffer>, void> {
   // Noise once, and its place in the stream stamped into each copy: random bytes for all of it would be slower than the
   // network, and the same block again and again would hide a block that got lost, doubled or out of order.
-  const noise = new Uint32Array(CHUNK / 4);
-  let state = (Math.imul(seed, 0x9e3779b1) ^ 0x6d2b79f5) | 1;
-  for (let i = 0; i < noise.length; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    noise[i] = state;
-  }
+  const block = new Uint32Array(noise(seed, CHUNK).buffer);
   for (let start = 0; start < bytes; start += CHUNK) {
-    const chunk = noise.slice();
+    const chunk = block.slice();
     for (let i = 0; i < CHUNK; i += STAMP_EVERY) chunk[i / 4] ^= (start + i) / STAMP_EVERY;
     yield new Uint8Array(chunk.buffer, 0, Math.min(CHUNK, bytes - start));
   }
