@@ -53,12 +53,19 @@ export class EventLoop {
   #closing: Descriptor[] = [];
   #mail: MailSource | null = null;
   #stopped = false;
+  readonly #clock: () => number;
   /** Ms of a monotonic clock, read once per turn. */
-  now: number = performance.now();
+  now: number;
 
-  /** Makes a loop with nothing in it. */
-  constructor() {
+  /**
+   * Makes a loop with nothing in it.
+   *
+   * @param clock Gives ms of a monotonic clock. Default: `performance.now`.
+   */
+  constructor(clock: () => number = () => performance.now()) {
     this.#poller = new Poller();
+    this.#clock = clock;
+    this.now = clock();
   }
 
   /** Says where mail comes from. Called once, before {@linkcode run}. */
@@ -158,7 +165,7 @@ export class EventLoop {
   /** One turn; public for tests that step a loop by hand. */
   turn(): void {
     const count = this.#wait();
-    this.now = performance.now();
+    this.now = this.#clock();
     for (let i = 0; i < count; i++) {
       const fd = this.#poller.fdAt(i);
       if (this.#poller.tagAt(i) === this.#generations[fd]) this.#channels[fd]?.onEvents(this.#poller.eventsAt(i));
@@ -172,9 +179,9 @@ export class EventLoop {
 
   #wait(): number {
     let timeoutMs = 0;
-    const mayAwaitMail = this.#tasks.length === 0 && (this.#mail === null || this.#mail.mayAwaitMail());
-    if (mayAwaitMail) {
-      const untilTimer = Math.max(0, Math.ceil(this.timers.next - performance.now()));
+    const hasWork = this.#tasks.length > 0 || this.#lastTasks.length > 0;
+    if (!hasWork && (this.#mail === null || this.#mail.mayAwaitMail())) {
+      const untilTimer = Math.max(0, Math.ceil(this.timers.next - this.#clock()));
       timeoutMs = Math.min(untilTimer, LONGEST_SLEEP_MS);
     }
     const count = this.#poller.wait(timeoutMs);
