@@ -2,13 +2,12 @@
 // machine, compared by SHA-256. It exits with 0 if everything arrived as it was sent.
 
 import { payloadSha256 } from "../tests/support/payload.ts";
-import { Tunnels } from "../tests/support/tunnels.ts";
+import { FROM_SOURCE, Tunnels } from "../tests/support/tunnels.ts";
 import { download, fetchPage, startWebServer, type Transfer, upload } from "../tests/support/web_server.ts";
 
 const FILE_BYTES = 256 * 1024 * 1024;
 /** The transfers take a few seconds; a tunnel that hangs must not keep the demo for ever. */
 const LIMIT_MS = 120_000;
-const ROOT = new URL("../", import.meta.url).pathname;
 
 /** One line of the table: the transfer, the tunnel it went through, and whether what arrived is what was sent. */
 interface Row extends Transfer {
@@ -64,12 +63,8 @@ async function demo(signal: AbortSignal): Promise<Row[]> {
   stack.defer(() => pages.close());
   stack.defer(() => files.close());
 
-  const program = (name: string) => [Deno.execPath(), "run", "--allow-all", "--quiet", `${ROOT}${name}.ts`];
   const tunnels = stack.use(
-    await Tunnels.start({ server: program("server"), client: program("client") }, {
-      pages: pages.address,
-      files: files.address,
-    }),
+    await Tunnels.start(FROM_SOURCE, { pages: pages.address, files: files.address }),
   );
   signal.throwIfAborted();
   for (const [name, address] of tunnels.public) console.log(`Tunnel ${name} is open to the public at ${address}`);

@@ -10,6 +10,8 @@ export class Program {
   readonly #child: Deno.ChildProcess;
   readonly #read: Promise<unknown>;
   readonly #lines: string[] = [];
+  /** How many lines it has written, those that are no longer kept included. */
+  #count = 0;
   #ended = false;
   #onChange = Promise.withResolvers<void>();
 
@@ -44,7 +46,17 @@ export class Program {
    *
    * @throws {Error} If the program ends or `limit` milliseconds pass before there is one; its last lines are quoted.
    */
-  async line(pattern: RegExp, limit = 10_000): Promise<RegExpExecArray> {
+  line(pattern: RegExp, limit = 10_000): Promise<RegExpExecArray> {
+    return this.#line(pattern, limit, 0);
+  }
+
+  /** The same as {@linkcode line}, for lines to come only. */
+  nextLine(pattern: RegExp, limit = 10_000): Promise<RegExpExecArray> {
+    return this.#line(pattern, limit, this.#count);
+  }
+
+  /** A line that matches and that at least `after` lines came before. */
+  async #line(pattern: RegExp, limit: number, after: number): Promise<RegExpExecArray> {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -52,7 +64,8 @@ export class Program {
     }, limit);
     try {
       for (;;) {
-        for (const line of this.#lines) {
+        const forgotten = this.#count - this.#lines.length;
+        for (const line of this.#lines.slice(Math.max(0, after - forgotten))) {
           const found = pattern.exec(line);
           if (found !== null) return found;
         }
@@ -124,10 +137,13 @@ export class Program {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
       this.#lines.push(...lines);
+      this.#count += lines.length;
       this.#lines.splice(0, this.#lines.length - KEPT_LINES);
       this.#changed();
     }
-    if (rest !== "") this.#lines.push(rest);
+    if (rest === "") return;
+    this.#lines.push(rest);
+    this.#count++;
   }
 
   #changed(): void {

@@ -9,6 +9,13 @@ export interface Commands {
   client: readonly string[];
 }
 
+function fromSource(name: string): string[] {
+  return [Deno.execPath(), "run", "--allow-all", "--quiet", new URL(`../../${name}.ts`, import.meta.url).pathname];
+}
+
+/** The programs of this tree, run by the Deno that runs this. */
+export const FROM_SOURCE: Commands = { server: fromSource("server"), client: fromSource("client") };
+
 /** A server and a client whose tunnels are up; `await using` stops them. */
 export class Tunnels {
   readonly server: Program;
@@ -23,11 +30,16 @@ export class Tunnels {
   }
 
   /**
-   * Starts both and waits until every tunnel is up; `localServers` gives the address behind each tunnel by its name.
+   * Starts both and waits until every tunnel is up; `localServers` gives the address behind each tunnel by its name,
+   * `flags` are for both programs.
    *
    * @throws {Error} If a program ends or a tunnel does not come up in time; nothing is left running then.
    */
-  static async start(commands: Commands, localServers: Readonly<Record<string, string>>): Promise<Tunnels> {
+  static async start(
+    commands: Commands,
+    localServers: Readonly<Record<string, string>>,
+    flags: readonly string[] = [],
+  ): Promise<Tunnels> {
     await using started = new AsyncDisposableStack();
     const [ctlPort, proxyPort] = freePorts(2);
     const names = Object.keys(localServers);
@@ -37,12 +49,17 @@ export class Tunnels {
       await Deno.writeTextFile(config, `cproxy_server: 127.0.0.1:${ctlPort}\ntunnels:\n${tunnels.join("")}`);
 
       const env = { CPROXY_TOKEN: crypto.randomUUID() };
-      const flags = [`--ctl_port=${ctlPort}`, `--proxy_port=${proxyPort}`, "--bind=127.0.0.1", "--drain_timeout=2"];
-      const server = started.use(new Program("server", [...commands.server, ...flags], env));
+      const serverFlags = [
+        `--ctl_port=${ctlPort}`,
+        `--proxy_port=${proxyPort}`,
+        "--bind=127.0.0.1",
+        "--drain_timeout=2",
+      ];
+      const server = started.use(new Program("server", [...commands.server, ...serverFlags, ...flags], env));
       // A client that finds no server tries again a second later: it is started when there is one.
       await server.listening(ctlPort);
-      const options = [`--config=${config}`, "--drain_timeout=2"];
-      const client = started.use(new Program("client", [...commands.client, ...options], env));
+      const clientFlags = [`--config=${config}`, "--drain_timeout=2"];
+      const client = started.use(new Program("client", [...commands.client, ...clientFlags, ...flags], env));
       const addresses = new Map<string, string>();
       for (const name of names) {
         const line = await client.line(new RegExp(`Tunnel is up .*\\bname=${name} .*\\bpublic=([^ ]+)`));

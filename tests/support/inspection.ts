@@ -1,0 +1,59 @@
+// What can be seen of a running program from outside: its descriptors, and what it counts. It knows no test.
+
+import type { Program } from "./program.ts";
+
+/** How many descriptors a process holds, by kind: `socket`, `pipe`, `eventfd`, ... */
+export type Descriptors = Readonly<Record<string, number>>;
+
+/** The descriptors of the process `pid` of the same user. */
+export function descriptorsOf(pid: number): Descriptors {
+  const kinds: Record<string, number> = {};
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+    let target: string;
+    try {
+      target = Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue; // closed in the meantime
+      throw error;
+    }
+    const kind = /^(?:anon_inode:)?\[?(\w+)/.exec(target)?.[1] ?? "file";
+    kinds[kind] = (kinds[kind] ?? 0) + 1;
+  }
+  return kinds;
+}
+
+/**
+ * Waits until `condition` holds for what `look` sees, looking ten times a second: /proc raises no event.
+ *
+ * @returns What was seen last.
+ * @throws {Error} If it does not hold within `limit` milliseconds; the message has `what` and what was seen last.
+ */
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  condition: (seen: T) => boolean,
+  limit = 30_000,
+): Promise<T> {
+  const deadline = performance.now() + limit;
+  for (;;) {
+    const seen = await look();
+    if (condition(seen)) return seen;
+    if (performance.now() > deadline) {
+      throw new Error(`Not within ${limit} ms: ${what}; it was ${JSON.stringify(seen)}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** What the relay Workers of a program have counted so far, by name; the program logs it when it gets SIGUSR2. */
+export async function countersOf(program: Program): Promise<Readonly<Record<string, number>>> {
+  const logged = program.nextLine(/ Counters((?: \w+=\d+)+)$/);
+  program.kill("SIGUSR2");
+  const [, fields] = await logged;
+  return Object.fromEntries(
+    fields.trim().split(" ").map((field) => {
+      const [name, value] = field.split("=");
+      return [name, Number(value)];
+    }),
+  );
+}
