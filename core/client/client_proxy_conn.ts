@@ -53,7 +53,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
       case "starting":
         return this.#watchStarting();
       case "relaying":
-        return this.pumpSession();
+        return this.#relaySession();
       case "finished":
       case "closed":
         return;
@@ -86,9 +86,9 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
     if (this.socket.failed) this.fail({ side: "proxy", code: Errno.ECONNRESET });
   }
 
-  #respond(status: StartStatus): boolean {
+  #respond(status: StartStatus, more = false): boolean {
     encodeStartRsp(rspFrame, this.session, status);
-    if (this.sendFrame(rspBytes)) return true;
+    if (this.sendFrame(rspBytes, more)) return true;
     this.fail({ side: "proxy", code: Errno.EPIPE });
     return false;
   }
@@ -96,10 +96,18 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
   /** The LocalConn is there. */
   onLocalConnected(socket: StreamSocket): void {
     this.attach(socket);
-    if (!this.#respond(START_CONNECTED)) return;
     this.state = "relaying";
     this.relay.inOpen = true;
-    this.relay.outOpen = true;
+    this.#relaySession();
+  }
+
+  /** The response goes with the first payload, or with the end of the stream: one segment and one wake-up less. */
+  #relaySession(): void {
+    const endpoint = this.endpoint;
+    if (!this.relay.outOpen && endpoint !== null && endpoint.readable && this.relay.failure === null) {
+      if (!this.#respond(START_CONNECTED, endpoint.hasInput)) return;
+      this.relay.outOpen = true;
+    }
     this.pumpSession();
   }
 

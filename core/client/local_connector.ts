@@ -1,19 +1,17 @@
 // Connects to a LocalServer: its addresses in turn, until one answers or the time is over.
-import type { Descriptor } from "../../ffi/descriptor.ts";
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno } from "../../ffi/errno.ts";
-import { connect, openSocket, setKeepalive, setNoDelay, takeSocketError } from "../../ffi/socket.ts";
-import { Family, type SocketAddress } from "../../ffi/socket_address.ts";
-import { close } from "../../ffi/descriptor.ts";
+import { connect, openSocket, setNoDelay, takeSocketError } from "../../ffi/socket.ts";
+import { isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { watchPeers } from "../relay/peer_watch.ts";
 
 /** Ms for the whole attempt. */
 const CONNECT_MS = 10_000;
 /** Ms until a shortage of descriptors, ports or queue places is tried again. */
 const RETRY_MS = 50;
-const KEEPALIVE_IDLE_S = 60;
-const KEEPALIVE_INTERVAL_S = 15;
 
 /** Who hears how it went. */
 export interface LocalConnectorEvents {
@@ -68,20 +66,17 @@ export class LocalConnector implements Task, TimerTarget {
   #begin(address: SocketAddress): number {
     const fd = openSocket(address.family) as Descriptor;
     if (fd < 0) return -fd;
-    if (address.family !== Family.UNIX) {
-      setNoDelay(fd);
-      setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
-    }
+    // on this host the kernel itself tells when the peer is gone
+    if (isLoopback(address)) setNoDelay(fd);
+    else watchPeers(fd);
     const result = connect(fd, address);
     if (result < 0 && result !== -Errno.EINPROGRESS) {
       close(fd);
       return -result;
     }
     this.#socket = new StreamSocket(this.#loop, fd);
+    // its first event tells how it went; for a unix socket, which is connected at once, it comes in the next turn
     this.#socket.task = this;
-    // a unix socket is connected at once; for TCP the first event tells
-    this.#socket.writable = result === 0;
-    if (result === 0) this.#loop.enqueue(this);
     return 0;
   }
 
@@ -89,7 +84,7 @@ export class LocalConnector implements Task, TimerTarget {
   run(): void {
     const socket = this.#socket;
     if (socket === null || !socket.writable) return;
-    const code = takeSocketError(socket.fd);
+    const code = socket.failed ? takeSocketError(socket.fd) : 0;
     if (code === 0) {
       this.#socket = null;
       this.#end();

@@ -1,30 +1,18 @@
 // Connects a new ProxyConn to the server's proxy port and shows the ticket there.
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import {
-  connect,
-  openSocket,
-  send,
-  setKeepalive,
-  setNoDelay,
-  setUserTimeout,
-  takeSocketError,
-} from "../../ffi/socket.ts";
+import { connect, openSocket, send, setUserTimeout, takeSocketError } from "../../ffi/socket.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
 import type { ProxyId } from "../protocol/ids.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 
 /** Ms for which trying is worth it: the server gives the ticket up after 10 s. */
 const TICKET_MS = 9000;
 /** Ms between two attempts. */
 const RETRY_MS = 250;
-/** Seconds of silence before the kernel asks whether the server is there. */
-const KEEPALIVE_IDLE_S = 60;
-const KEEPALIVE_INTERVAL_S = 15;
-/** Ms for which bytes sent to the server may stay unacknowledged. */
-const USER_TIMEOUT_MS = 60_000;
 
 /** Who hears how it went. */
 export interface ProxyConnectorEvents {
@@ -76,9 +64,8 @@ export class ProxyConnector implements Task, TimerTarget {
   #try(): void {
     const fd = openSocket(this.#address.family) as Descriptor;
     if (fd < 0) return this.#retry(-fd);
-    setNoDelay(fd);
-    setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
-    setUserTimeout(fd, USER_TIMEOUT_MS);
+    watchPeers(fd);
+    setUserTimeout(fd, PROXY_USER_TIMEOUT_MS);
     const result = connect(fd, this.#address);
     if (result < 0 && result !== -Errno.EINPROGRESS) {
       close(fd);
@@ -86,7 +73,6 @@ export class ProxyConnector implements Task, TimerTarget {
     }
     this.#socket = new StreamSocket(this.#loop, fd);
     this.#socket.task = this;
-    this.#socket.writable = false;
     this.#loop.setTimer(this.#timer, this.#deadline - this.#loop.now);
   }
 

@@ -99,7 +99,6 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
     }
     const socket = new StreamSocket(this.#loop, fd);
     socket.task = this;
-    socket.writable = false;
     this.#state = { kind: "connecting", socket, address };
     this.#loop.setTimer(this.#timer, CONNECT_MS);
   }

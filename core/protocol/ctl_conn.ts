@@ -110,8 +110,11 @@ export class CtlConn implements Task, TimerTarget {
       const count = receive(this.fd, room);
       if (count === -Errno.EAGAIN) this.#socket.readable = false;
       else if (count === 0) return this.#lose("closed by the peer");
-      else if (count > 0) this.#take(count);
-      else if (count !== -Errno.EINTR) return this.#lose(errnoName(-count));
+      else if (count > 0) {
+        // a short read has emptied the socket, unless the end of the stream is to be read (epoll(7))
+        if (count < room.length && !this.#socket.hungUp) this.#socket.readable = false;
+        this.#take(count);
+      } else if (count !== -Errno.EINTR) return this.#lose(errnoName(-count));
     }
   }
 

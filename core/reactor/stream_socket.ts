@@ -5,16 +5,16 @@ import { resetOnClose } from "../../ffi/socket.ts";
 import type { Channel, EventLoop, Task } from "./event_loop.ts";
 
 /**
- * A stream socket under edge-triggered epoll. `readable` and `writable` are true until a call says EAGAIN, and again from
- * the next edge on. One thread.
+ * A stream socket under edge-triggered epoll. `readable` and `writable` are true from an edge until a call says EAGAIN. A
+ * new one is neither: its first event, which tells what is ready, comes in the next turn. One thread.
  */
 export class StreamSocket implements Channel {
   /** The descriptor. */
   readonly fd: Descriptor;
-  /** False after a read said that nothing is there. */
-  readable: boolean = true;
-  /** False after a write said that there is no room. */
-  writable: boolean = true;
+  /** An event said that there is something to read, and no read since that there is no more. */
+  readable: boolean = false;
+  /** An event said that there is room to write, and no write since that there is no more. */
+  writable: boolean = false;
   /** The peer has ended its direction: reading on must reach the end of the stream, so no short read may stop it. */
   hungUp: boolean = false;
   /** The kernel reports an error; the next read or write will say which. */
@@ -44,6 +44,11 @@ export class StreamSocket implements Channel {
     if (events & (Epoll.RDHUP | Epoll.HUP)) this.hungUp = true;
     if (events & Epoll.ERR) this.failed = true;
     if (this.task !== null) this.#loop.enqueue(this.task);
+  }
+
+  /** Whether bytes can be read for certain: not only the end of the stream, or an error. */
+  get hasInput(): boolean {
+    return this.readable && !this.hungUp && !this.failed;
   }
 
   /** Closes it at the end of the turn; again is nothing. What was written before is still delivered. */

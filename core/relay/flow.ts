@@ -125,12 +125,13 @@ export class Flow {
     this.#pipe ??= this.#pipes.take();
     const pipe = this.#pipe;
     if (pipe === null) return FlowStatus.NO_PIPE;
-    const count = splice(source.fd, pipe.writeEnd, Math.min(MOST_HELD, this.limit - this.moved));
+    const wanted = Math.min(MOST_HELD, this.limit - this.moved);
+    const count = splice(source.fd, pipe.writeEnd, wanted);
     if (count > 0) {
       this.held = count;
       // fewer bytes than slots: the pipe was not the limit, so the source is empty and new data will be a new edge,
       // unless the end of the stream has been announced and must be read (epoll(7), Q9)
-      if (count < pipe.slots && !source.hungUp) source.readable = false;
+      if (count < pipe.slots && count < wanted && !source.hungUp) source.readable = false;
       return FlowStatus.MORE;
     }
     if (count === 0) {

@@ -5,8 +5,13 @@ import { getPipeCapacity, openPipe, type PipeEnds, setPipeCapacity } from "../..
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 
-/** Bytes of capacity asked for; the kernel may give less to an unprivileged user, and any size works. */
-const WANTED_CAPACITY = 1 << 18;
+/**
+ * Bytes of capacity asked for, in this order, for the first pipe: it is the one that is used most, and the more slots it
+ * has, the larger a read can prove that its source is empty (see Flow). Only root gets the first size (pipe(7)).
+ */
+const FIRST_CAPACITIES = [1 << 22, 1 << 20, 1 << 18];
+/** Bytes of capacity of the others; the kernel may give less to an unprivileged user, and any size works. */
+const OTHER_CAPACITIES = [1 << 18];
 const PAGE_BYTES = 4096;
 /** Empty pipes that are kept for the next time. */
 const MOST_IDLE = 16;
@@ -90,7 +95,8 @@ export class PipePool implements TimerTarget {
   #make(): Pipe | number {
     const ends = openPipe();
     if (typeof ends === "number") return ends;
-    setPipeCapacity(ends.readEnd, WANTED_CAPACITY);
+    const capacities = this.#open === 0 ? FIRST_CAPACITIES : OTHER_CAPACITIES;
+    capacities.some((bytes) => setPipeCapacity(ends.readEnd, bytes) >= 0);
     this.#open++;
     const slots = Math.max(1, Math.floor(getPipeCapacity(ends.readEnd) / PAGE_BYTES));
     return { readEnd: ends.readEnd, writeEnd: ends.writeEnd, slots };

@@ -256,9 +256,11 @@ export abstract class ProxyConn implements Task {
   /**
    * Sends a frame; what the socket does not take is kept and comes first when it does.
    *
+   * @param frame The frame.
+   * @param more Whether payload follows in this turn for certain: it then shares a segment with the frame.
    * @returns False when the ProxyConn is broken.
    */
-  protected sendFrame(frame: Uint8Array): boolean {
+  protected sendFrame(frame: Uint8Array, more = false): boolean {
     if (this.#unsent !== null) {
       const both = new Uint8Array(this.#unsent.length + frame.length);
       both.set(this.#unsent);
@@ -266,7 +268,7 @@ export abstract class ProxyConn implements Task {
       this.#unsent = both;
       return this.#flushFrames();
     }
-    const count = send(this.socket.fd, frame);
+    const count = send(this.socket.fd, frame, more);
     if (count === frame.length) return true;
     if (count < 0 && count !== -Errno.EAGAIN && count !== -Errno.EINTR) return false;
     this.#unsent = frame.slice(Math.max(count, 0));

@@ -8,6 +8,7 @@ import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reac
 import { Phase } from "../reactor/shared_state.ts";
 import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
 import { Record } from "../relay/records.ts";
+import { watchPeers } from "../relay/peer_watch.ts";
 import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "./worker_config.ts";
 
 class ServerAcceptor implements Reactor {
@@ -40,6 +41,7 @@ class ServerAcceptor implements Reactor {
     if (address === null) {
       return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
     }
+    watchPeers(fd as Descriptor);
     const acceptor = new Acceptor(this.#context.loop, fd as Descriptor, {
       onAccept: (conn) => this.#deal(conn, control, tunnel),
       onAcceptPaused: (reason) => this.#pauses.note(reason, portOf(address)),

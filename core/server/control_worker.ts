@@ -1,6 +1,6 @@
 // The control Worker of the server: ctl_conns, and the first bytes of ProxyConns. Payload never comes here.
 import type { Descriptor } from "../../ffi/descriptor.ts";
-import { lastAddress, localAddress, setDeferAccept } from "../../ffi/socket.ts";
+import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../../ffi/socket.ts";
 import { portOf } from "../../ffi/socket_address.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
 import { ticketFromWords } from "../protocol/ticket.ts";
@@ -8,6 +8,7 @@ import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
+import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
 import { Login, type LoginEvents } from "./login.ts";
@@ -30,6 +31,8 @@ class ServerControl implements Reactor, ControlMapActions, PreambleEvents {
     this.#controls = new ControlMap(this, config);
     const { loop } = context;
     setDeferAccept(config.proxyListener, DEFER_ACCEPT_S);
+    watchPeers(config.proxyListener);
+    setUserTimeout(config.proxyListener, PROXY_USER_TIMEOUT_MS);
     this.#acceptors = [
       this.#acceptOn(config.ctlListener, "ctl_port", (fd) => {
         new Login(loop, fd, lastAddress(), config.token, this.#loginEvents());

@@ -68,12 +68,12 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget {
 
   /** Serves a PublicConn: on an idle ProxyConn, or as soon as there is one. */
   serve(conn: PublicConn): void {
+    if (this.#lost) return conn.close();
     const proxy = this.#takeIdle();
     if (proxy !== undefined) {
       conn.settled = true;
       proxy.start(conn);
     } else {
-      conn.socket.task = conn;
       this.#waiting.push(conn);
     }
     this.#ask();

@@ -1,4 +1,4 @@
-// A PublicConn until it has a ProxyConn: it waits, and may go away meanwhile.
+// A PublicConn until it has a ProxyConn: it waits, first for its readiness to be known, and may go away meanwhile.
 import type { Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
@@ -14,18 +14,32 @@ export class PublicConn implements Task {
   readonly since: number;
   /** It has a ProxyConn, or is closed. */
   settled: boolean = false;
+  readonly #onReady: (conn: PublicConn) => void;
+  #ready = false;
 
-  /** Takes up a connection. */
-  constructor(socket: StreamSocket, tunnel: number, since: number) {
+  /**
+   * Takes up a connection.
+   *
+   * @param socket Its socket, new to the loop.
+   * @param tunnel The tunnel that it came to.
+   * @param since Ms of the loop's clock.
+   * @param onReady Called once, when its first event has told whether there is payload already.
+   */
+  constructor(socket: StreamSocket, tunnel: number, since: number, onReady: (conn: PublicConn) => void) {
     this.socket = socket;
     this.tunnel = tunnel;
     this.since = since;
+    this.#onReady = onReady;
     socket.task = this;
   }
 
   /** A reset while waiting ends it; payload and FIN stay in the socket for the session to come. */
   run(): void {
-    if (!this.settled && this.socket.failed) this.close();
+    if (this.settled) return;
+    if (this.socket.failed) return this.close();
+    if (this.#ready) return;
+    this.#ready = true;
+    this.#onReady(this);
   }
 
   /** Closes it. */

@@ -1,6 +1,5 @@
 // A relay Worker of the server: PublicConn ⇄ ProxyConn.
 import type { Descriptor } from "../../ffi/descriptor.ts";
-import { setKeepalive, setNoDelay, setUserTimeout } from "../../ffi/socket.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
 import { newTicket, ticketToWords } from "../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
@@ -15,12 +14,6 @@ import { type GreetedProxy, ProxyGreeting } from "./proxy_greeting.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
 import { CONTROL, type DrainedReport, type RelayConfig } from "./worker_config.ts";
-
-/** Seconds of silence on a connection before the kernel asks whether its peer is there. */
-const KEEPALIVE_IDLE_S = 60;
-const KEEPALIVE_INTERVAL_S = 15;
-/** Ms for which bytes sent to the client may stay unacknowledged. */
-const PROXY_USER_TIMEOUT_MS = 60_000;
 
 interface Ticket {
   readonly pool: ProxyPool;
@@ -89,19 +82,14 @@ class ServerRelay implements Reactor, ProxyRequests {
   }
 
   #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number): void {
-    setNoDelay(fd);
-    setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
     const socket = new StreamSocket(this.#context.loop, fd);
     const pool = this.#pools.get(control);
     // its client left while the connection was on its way here
     if (pool === undefined) return socket.close();
-    pool.serve(new PublicConn(socket, tunnel, this.#context.loop.now));
+    new PublicConn(socket, tunnel, this.#context.loop.now, (conn) => pool.serve(conn));
   }
 
   #onProxyConn(fd: Descriptor): void {
-    setNoDelay(fd);
-    setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
-    setUserTimeout(fd, PROXY_USER_TIMEOUT_MS);
     const { loop } = this.#context;
     new ProxyGreeting(loop, new StreamSocket(loop, fd), (greeted) => this.#admit(greeted), (reason) => {
       if (this.#context.logs("debug")) this.#context.log("debug", "ProxyConn is refused", { reason });

@@ -69,10 +69,10 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     this.beginSession(session);
     this.attach(conn.socket);
     encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, this.#asking ? START_ASK : 0);
-    if (!this.sendFrame(reqBytes)) return this.#giveUp();
+    if (!this.sendFrame(reqBytes, !this.#asking && conn.socket.hasInput)) return this.#giveUp();
     if (this.#asking) this.around.loop.setTimer(this.#answer, ANSWER_MS);
     else this.relay.outOpen = true;
-    this.around.loop.enqueue(this);
+    this.pumpSession();
   }
 
   /** Handles whatever has become ready. */
