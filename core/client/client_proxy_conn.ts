@@ -119,6 +119,11 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
     this.close();
   }
 
+  /** The LocalServer accepted and reset at once. */
+  onLocalReset(code: number): void {
+    this.fail({ side: "endpoint", code });
+  }
+
   /** Both directions have ended here: the server may start the next session. */
   protected override onSessionFinished(): void {
     this.state = "idle";

@@ -19,6 +19,8 @@ export interface LocalConnectorEvents {
   onLocalConnected(socket: StreamSocket): void;
   /** No address answered; `code` is the last errno, positive. */
   onLocalRefused(code: number): void;
+  /** The connection stood and was reset before anything was known of it; `code` is the errno, positive. */
+  onLocalReset(code: number): void;
 }
 
 /** Used for one LocalConn after the other. One thread. */
@@ -92,6 +94,11 @@ export class LocalConnector implements Task, TimerTarget {
     }
     socket.close();
     this.#socket = null;
+    // who refuses answers ECONNREFUSED: this one had accepted, and its reset is the session's
+    if (code === Errno.ECONNRESET || code === Errno.EPIPE) {
+      this.#end();
+      return this.#events.onLocalReset(code);
+    }
     this.#lastError = code;
     this.#next++;
     this.#tryNext();
