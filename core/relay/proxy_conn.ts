@@ -211,7 +211,8 @@ export abstract class ProxyConn implements Task {
   /** Resets what is left of the session and discards the ProxyConn. */
   protected fail({ side, code }: RelayFailure): void {
     if (this.state === "closed") return;
-    this.around.counters[Count.sessionsReset]++;
+    // a session that has finished here is counted; its reset at the other end only costs the ProxyConn
+    if (this.inSession) this.around.counters[Count.sessionsReset]++;
     this.around.debug("Session is reset", this.id, this.session, `${side}: ${errnoName(code)}`);
     if (!this.#orphaned && this.session !== 0) this.#notices.reset(this.id, this.session);
     this.endpoint?.reset();

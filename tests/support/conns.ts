@@ -3,7 +3,8 @@
 
 import { createHash } from "node:crypto";
 import type { Descriptor } from "../../ffi/descriptor.ts";
-import { localAddress, peerAddress, resetOnClose } from "../../ffi/socket.ts";
+import { checked } from "../../ffi/errno.ts";
+import { connect, localAddress, peerAddress } from "../../ffi/socket.ts";
 import { Family, portOf } from "../../ffi/socket_address.ts";
 import { payload } from "./payload.ts";
 
@@ -95,7 +96,9 @@ export async function endingOf(conn: Conn): Promise<"end" | "reset"> {
 
 /** Closes one of this process's connections as a reset: the other end reads ECONNRESET. */
 export function resetConn(conn: Deno.TcpConn): void {
-  resetOnClose(descriptorOf(conn));
+  // Not SO_LINGER with 0 s: Deno shuts the writing side down before it closes, and a FIN would go ahead of the RST.
+  // To connect to AF_UNSPEC sends one at once (connect(2)).
+  checked(connect(descriptorOf(conn), { family: 0, bytes: new Uint8Array(16) }), "connect", "resetting a connection");
   conn.close();
 }
 

@@ -1,0 +1,224 @@
+// Resets through the real programs: one at either end arrives as a reset at the other, whatever the session is doing.
+
+import {
+  addressOf,
+  connectTo,
+  endingOf,
+  listenLocally,
+  readExactly,
+  readToEnd,
+  resetConn,
+  soon,
+  writeAll,
+  writePayload,
+} from "./support/conns.ts";
+import { assert, assertEquals } from "./support/assert.ts";
+import { type Holdings, holdingsOf, idleAgain } from "./support/holdings.ts";
+import { countersOf, until } from "./support/inspection.ts";
+import { payloadSha256 } from "./support/payload.ts";
+import { type Pair, startPair } from "./support/starts.ts";
+
+/** Resources are shared by the tests of this file, which the sanitizers take for leaks. */
+const SHARED = { sanitizeOps: false, sanitizeResources: false };
+const LARGE = 10_000_000;
+
+type Counters = Awaited<ReturnType<typeof countersOf>>;
+
+const listener = listenLocally();
+let pair: Pair;
+let idle: readonly [server: Holdings, client: Holdings];
+
+Deno.test.beforeAll(async () => {
+  pair = await startPair(addressOf(listener));
+  idle = [await holdingsOf(pair.server), await holdingsOf(pair.client)];
+});
+
+Deno.test.afterAll(async () => {
+  await pair[Symbol.asyncDispose]();
+  listener.close();
+});
+
+/** Both ends of a session that is known to relay both ways. */
+async function session(): Promise<[visitor: Deno.TcpConn, service: Deno.TcpConn]> {
+  const [visitor, service] = await soon("a session starts", Promise.all([connectTo(pair.address), listener.accept()]));
+  await Promise.all([writeAll(visitor, new Uint8Array([1])), writeAll(service, new Uint8Array([2]))]);
+  await soon("a byte goes each way", Promise.all([readExactly(visitor, 1), readExactly(service, 1)]));
+  return [visitor, service];
+}
+
+/** A session that has nothing of the one before it in its bytes. */
+async function nextConnectionWorks(): Promise<void> {
+  const [visitor, service] = await session();
+  const sent = writePayload(visitor, 9, 100_000).then(() => visitor.closeWrite());
+  assertEquals((await soon("the next upload", readToEnd(service))).sha256, payloadSha256(9, 100_000));
+  await sent;
+  const answered = writePayload(service, 8, 100_000).then(() => service.close());
+  assertEquals((await soon("the next download", readToEnd(visitor))).sha256, payloadSha256(8, 100_000));
+  await answered;
+  visitor.close();
+}
+
+/** Writes until the connection takes nothing more for a while; `stuck` resolves with the error of the last write. */
+async function block(conn: Deno.TcpConn): Promise<{ stuck: Promise<unknown> }> {
+  const chunk = new Uint8Array(1 << 20);
+  for (;;) {
+    const written = writeAll(conn, chunk).then(() => "written", (error) => error);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const waited = new Promise((resolve) => timer = setTimeout(() => resolve("stuck"), 200));
+    const first = await Promise.race([written, waited]);
+    clearTimeout(timer);
+    if (first === "stuck") return { stuck: written };
+    if (first !== "written") throw first;
+  }
+}
+
+/** Whether an error of a read or write says that the other end was reset. */
+function saysReset(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe;
+}
+
+const ENDS = { visitor: 0, service: 1 } as const;
+
+for (const [name, place] of Object.entries(ENDS)) {
+  const other = name === "visitor" ? "service" : "visitor";
+
+  Deno.test(`a ${name} that resets an idle session resets the ${other}`, SHARED, async () => {
+    const ends = await session();
+    resetConn(ends[place]);
+    assertEquals(await soon("the reset arrives", endingOf(ends[1 - place])), "reset");
+    ends[1 - place].close();
+    await nextConnectionWorks();
+  });
+
+  Deno.test(`a ${name} that resets while it sends resets the ${other}`, SHARED, async () => {
+    const ends = await session();
+    const ending = endingOf(ends[1 - place]);
+    await writePayload(ends[place], 1, LARGE);
+    resetConn(ends[place]);
+    assertEquals(await soon("the reset arrives", ending), "reset");
+    ends[1 - place].close();
+    await nextConnectionWorks();
+  });
+
+  Deno.test(`a ${name} that resets while it is sent to resets the ${other}`, SHARED, async () => {
+    const ends = await session();
+    const sent = writePayload(ends[1 - place], 1, 10 * LARGE).catch((error) => error);
+    await readExactly(ends[place], 1_000_000);
+    resetConn(ends[place]);
+    const error = await soon("writing fails", sent);
+    assert(saysReset(error), `It ended with ${error}`);
+    ends[1 - place].close();
+    await nextConnectionWorks();
+  });
+
+  Deno.test(`a ${name} that resets while nobody reads what it sent resets the ${other}`, SHARED, async () => {
+    const ends = await session();
+    await block(ends[place]);
+    resetConn(ends[place]);
+    assertEquals(await soon("the reset arrives", endingOf(ends[1 - place])), "reset");
+    ends[1 - place].close();
+    await nextConnectionWorks();
+  });
+
+  Deno.test(`a ${name} that resets instead of reading what is stuck resets the ${other}`, SHARED, async () => {
+    const ends = await session();
+    const { stuck } = await block(ends[1 - place]);
+    resetConn(ends[place]);
+    const error = await soon("writing fails", stuck);
+    assert(saysReset(error), `It ended with ${error}`);
+    ends[1 - place].close();
+    await nextConnectionWorks();
+  });
+
+  Deno.test(`a ${name} that resets after the ${other} has ended its side resets it`, SHARED, async () => {
+    const ends = await session();
+    await ends[1 - place].closeWrite();
+    assertEquals((await soon("the end arrives", readToEnd(ends[place]))).bytes, 0);
+    resetConn(ends[place]);
+    assertEquals(await soon("the reset arrives", endingOf(ends[1 - place])), "reset");
+    ends[1 - place].close();
+    await nextConnectionWorks();
+  });
+
+  Deno.test(`a ${name} that resets after it has ended its own side resets the ${other}`, SHARED, async () => {
+    const ends = await session();
+    await ends[place].closeWrite();
+    assertEquals((await soon("the end arrives", readToEnd(ends[1 - place]))).bytes, 0);
+    resetConn(ends[place]);
+    // who has read the end of the stream sees the reset when it writes
+    const sent = writePayload(ends[1 - place], 1, 10 * LARGE).catch((error) => error);
+    const error = await soon("writing fails", sent);
+    assert(saysReset(error), `It ended with ${error}`);
+    ends[1 - place].close();
+    await nextConnectionWorks();
+  });
+}
+
+Deno.test("a service that resets what it has just accepted resets the visitor", SHARED, async () => {
+  for (let i = 0; i < 50; i++) {
+    const [visitor, service] = await Promise.all([connectTo(pair.address), listener.accept()]);
+    resetConn(service);
+    assertEquals(await soon("the reset arrives", endingOf(visitor)), "reset", `the visitor number ${i}`);
+    visitor.close();
+  }
+  await nextConnectionWorks();
+});
+
+Deno.test("visitors that reset as soon as they are connected leave nothing behind", SHARED, async () => {
+  let accepting = true;
+  const accepted = (async () => {
+    while (accepting) {
+      try {
+        const service = await listener.accept();
+        void endingOf(service).finally(() => service.close());
+      } catch (error) {
+        // Deno asks a connection that was reset in the queue who its peer is
+        if (!(error instanceof Deno.errors.NotConnected)) throw error;
+      }
+    }
+  })();
+  for (let i = 0; i < 100; i++) {
+    const visitor = await connectTo(pair.address);
+    if (i % 2 === 1) await writeAll(visitor, new Uint8Array(1000));
+    resetConn(visitor);
+  }
+  await idleAgain(pair.server, idle[0]);
+  await idleAgain(pair.client, idle[1]);
+  accepting = false;
+  (await connectTo(addressOf(listener))).close();
+  await accepted;
+});
+
+Deno.test("a reset of a session that the server has finished already is nobody's any more", SHARED, async () => {
+  const [before, clientBefore] = [await countersOf(pair.server), await countersOf(pair.client)];
+  const [visitor, service] = await session();
+  // until the service takes no more: what comes then fits into the buffers between the programs, and the server is done
+  // with it while the client is not
+  for (let sent = 1, stuck = false; !stuck;) {
+    await writeAll(visitor, new Uint8Array(1 << 19));
+    sent += 1 << 19;
+    const all = ({ bytesToProxy }: Counters) => bytesToProxy === before.bytesToProxy + sent;
+    await until("the server has passed all of it on", () => countersOf(pair.server), all);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    stuck = (await countersOf(pair.client)).bytesFromProxy < clientBefore.bytesFromProxy + sent;
+  }
+  await visitor.closeWrite();
+  await service.closeWrite();
+  assertEquals(await soon("the service's end arrives", endingOf(visitor)), "end");
+  const ended = ({ sessionsEnded }: Counters) => sessionsEnded > before.sessionsEnded;
+  await until("the server has finished", () => countersOf(pair.server), ended);
+  resetConn(service);
+  visitor.close();
+  const heard = ({ sessionsReset }: Counters) => sessionsReset > clientBefore.sessionsReset;
+  await until("the client has heard", () => countersOf(pair.client), heard);
+  await nextConnectionWorks();
+});
+
+Deno.test("no session was counted twice, and nothing is left of any", SHARED, async () => {
+  await idleAgain(pair.server, idle[0]);
+  await idleAgain(pair.client, idle[1]);
+  for (const program of [pair.server, pair.client]) {
+    const { sessionsOpened, sessionsEnded, sessionsReset, sessionsRefused } = await countersOf(program);
+    assertEquals(sessionsEnded + sessionsReset + sessionsRefused, sessionsOpened);
+  }
+});
