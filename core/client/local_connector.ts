@@ -118,10 +118,10 @@ export class LocalConnector implements Task, TimerTarget {
     this.#loop.timers.clear(this.#timer);
   }
 
-  /** Gives up, silently. */
+  /** Gives up, silently. A LocalServer that has accepted already sees a reset: an end would be one that nobody made. */
   cancel(): void {
     this.#end();
-    this.#socket?.close();
+    this.#socket?.reset();
     this.#socket = null;
   }
 }
