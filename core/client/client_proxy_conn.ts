@@ -3,8 +3,11 @@ import { Errno, errnoName } from "../../ffi/errno.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
 import {
+  decodeStartNoticesReq,
   decodeStartReq,
+  encodeStartNoticesRsp,
   encodeStartRsp,
+  isStartNotices,
   newStartReq,
   PROXY_FRAME_BYTES,
   START_ALIVE,
@@ -29,18 +32,31 @@ export interface ClientProxyOwner {
   localAddresses(tunnel: TunnelNo): readonly SocketAddress[];
   /** Tells the server that a session is finished here. */
   free(proxy: ProxyId, session: SessionNo): void;
+  /** How many relay Workers this client has. */
+  readonly relays: number;
+  /** The server makes a notice connection of it. */
+  onStartNotices(proxy: ClientProxyConn, socket: StreamSocket): void;
   /** It is closed. */
   onProxyClosed(proxy: ClientProxyConn): void;
 }
 
 /** See the file's head. One thread. */
 export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
+  /** The server's relay Worker at the other end. */
+  readonly worker: number;
   readonly #owner: ClientProxyOwner;
   readonly #connector: LocalConnector;
 
   /** Makes an idle one of a socket that has sent its ticket. */
-  constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, notices: Notices, owner: ClientProxyOwner) {
-    super(id, socket, around, notices);
+  constructor(
+    id: ProxyId,
+    worker: number,
+    socket: StreamSocket,
+    around: RelaySurroundings,
+    owner: ClientProxyOwner & Notices,
+  ) {
+    super(id, socket, around, owner);
+    this.worker = worker;
     this.#owner = owner;
     this.#connector = new LocalConnector(around.loop, this);
   }
@@ -68,6 +84,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
     if (received === 0) return;
     if (received < 0) return this.close();
     try {
+      if (isStartNotices(this.frame)) return this.#startNotices();
       decodeStartReq(this.frame, req);
       if (req.session !== this.session + 1) throw new ProtocolError(`Session ${req.session} after ${this.session}`);
     } catch (error) {
@@ -78,6 +95,13 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
     this.beginSession(req.session);
     if (req.ask && !this.#respond(START_ALIVE)) return;
     this.#connector.start(this.#owner.localAddresses(req.tunnel));
+  }
+
+  #startNotices(): void {
+    decodeStartNoticesReq(this.frame);
+    encodeStartNoticesRsp(rspFrame, this.#owner.relays);
+    if (this.sendFrame(rspBytes)) this.#owner.onStartNotices(this, this.release());
+    else this.close();
   }
 
   /** While connecting, payload stays in the socket; an error or a notice of reset ends the attempt. */

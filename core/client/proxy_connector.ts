@@ -4,6 +4,7 @@ import { Errno, errnoName } from "../../ffi/errno.ts";
 import { connect, openSocket, send, setUserTimeout, takeSocketError } from "../../ffi/socket.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
 import type { ProxyId } from "../protocol/ids.ts";
+import { encodePreambleAndMeta } from "../protocol/preamble.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
@@ -28,6 +29,8 @@ export class ProxyConnector implements Task, TimerTarget {
   queued: boolean = false;
   /** The number of the ProxyConn to be. */
   readonly proxy: ProxyId;
+  /** The server's relay Worker that waits for it. */
+  readonly worker: number;
   readonly #loop: EventLoop;
   readonly #address: SocketAddress;
   readonly #greeting: Uint8Array;
@@ -41,21 +44,24 @@ export class ProxyConnector implements Task, TimerTarget {
    *
    * @param loop The Worker's loop.
    * @param proxy The number of the ProxyConn.
+   * @param worker The server's relay Worker that waits for it.
+   * @param ticket Its ticket.
    * @param address The server's proxy port.
-   * @param greeting Preamble and ProxyMetaSet.
    * @param events Who hears how it went.
    */
   constructor(
     loop: EventLoop,
     proxy: ProxyId,
+    worker: number,
+    ticket: Uint8Array,
     address: SocketAddress,
-    greeting: Uint8Array,
     events: ProxyConnectorEvents,
   ) {
     this.#loop = loop;
     this.proxy = proxy;
+    this.worker = worker;
     this.#address = address;
-    this.#greeting = greeting;
+    this.#greeting = encodePreambleAndMeta(worker, proxy, ticket);
     this.#events = events;
     this.#deadline = loop.now + TICKET_MS;
     this.#try();

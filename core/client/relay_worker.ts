@@ -1,13 +1,15 @@
 // A relay Worker of the client: ProxyConn ⇄ LocalConn.
 import { type SocketAddress, withPort } from "../../ffi/socket_address.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
-import { encodePreambleAndMeta } from "../protocol/preamble.ts";
+import type { Notice } from "../protocol/notice_reader.ts";
+import { ProtocolError } from "../protocol/protocol_error.ts";
 import { ticketFromWords } from "../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { relayCounters } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
+import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
 import { PipePool } from "../relay/pipe_pool.ts";
 import type { Notices, RelaySurroundings } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
@@ -15,18 +17,22 @@ import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
 import { CONTROL, type DrainedReport, type RelayConfig, type Resolved } from "./worker_config.ts";
 
-class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, Notices {
+class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, Notices, NoticeConnEvents {
+  readonly relays: number;
   readonly #context: ReactorContext;
   readonly #around: RelaySurroundings;
   readonly #drain: DrainWatch;
   readonly #connectors = new Set<ProxyConnector>();
   /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
+  /** By the server's relay Worker at the other end. */
+  readonly #noticeConns = new Map<number, NoticeConn>();
   #resolved: Resolved = { server: [], reason: "", locals: [] };
   #proxyAddress: SocketAddress | null = null;
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
+    this.relays = config.relays;
     const counters = relayCounters(config.relays, config.counters).row(config.index);
     this.#around = {
       loop: context.loop,
@@ -67,13 +73,12 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
 
   #onNeedProxy(proxy: ProxyId, worker: number, ticket: Uint8Array): void {
     if (this.#proxyAddress === null) return;
-    const greeting = encodePreambleAndMeta(worker, proxy, ticket);
-    this.#connectors.add(new ProxyConnector(this.#context.loop, proxy, this.#proxyAddress, greeting, this));
+    this.#connectors.add(new ProxyConnector(this.#context.loop, proxy, worker, ticket, this.#proxyAddress, this));
   }
 
   onProxyConnected(connector: ProxyConnector, socket: StreamSocket): void {
     this.#connectors.delete(connector);
-    const proxy = new ClientProxyConn(connector.proxy, socket, this.#around, this, this);
+    const proxy = new ClientProxyConn(connector.proxy, connector.worker, socket, this.#around, this);
     this.#proxies.set(proxy.id, proxy);
     this.#around.loop.enqueue(proxy);
   }
@@ -87,9 +92,48 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     this.#proxyAddress = null;
     for (const connector of this.#connectors) connector.cancel();
     this.#connectors.clear();
+    for (const conn of this.#noticeConns.values()) conn.close();
+    this.#noticeConns.clear();
     const proxies = [...this.#proxies.values()];
     this.#proxies.clear();
     for (const proxy of proxies) proxy.orphan();
+  }
+
+  onStartNotices(proxy: ClientProxyConn, socket: StreamSocket): void {
+    this.#noticeConns.get(proxy.worker)?.close();
+    this.#noticeConns.set(proxy.worker, new NoticeConn(this.#context.loop, proxy.id, socket, false, this));
+  }
+
+  onNoticesResponse(): void {
+    throw new Error("Only a server's notice connection awaits a response");
+  }
+
+  onNotice(notice: Notice): void {
+    const proxy = this.#proxies.get(notice.proxy);
+    switch (notice.type) {
+      case "NotifyProxyShutdownPeerConn":
+        return proxy?.onShutdownPeer(notice.session, notice.total);
+      case "ResetSession":
+        return proxy?.onReset(notice.session);
+      case "FreeProxyConnReq":
+        throw new ProtocolError("FreeProxyConnReq is for the server");
+      default:
+        return notice satisfies never;
+    }
+  }
+
+  onNoticesClosed(conn: NoticeConn): void {
+    for (const [worker, present] of this.#noticeConns) {
+      if (present !== conn) continue;
+      this.#noticeConns.delete(worker);
+      for (const proxy of [...this.#proxies.values()]) if (proxy.worker === worker) proxy.orphan();
+    }
+  }
+
+  /** The notice connection beside a ProxyConn, if there is one. */
+  #noticeConnOf(proxy: ProxyId): NoticeConn | undefined {
+    const worker = this.#proxies.get(proxy)?.worker;
+    return worker === undefined ? undefined : this.#noticeConns.get(worker);
   }
 
   localAddresses(tunnel: TunnelNo): readonly SocketAddress[] {
@@ -97,15 +141,21 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   }
 
   free(proxy: ProxyId, session: SessionNo): void {
+    const conn = this.#noticeConnOf(proxy);
+    if (conn !== undefined) return conn.free(proxy, session);
     this.#context.mailbox.send(CONTROL, Record.FREE_PROXY, 0, proxy, session);
   }
 
   shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
+    const conn = this.#noticeConnOf(proxy);
+    if (conn !== undefined) return conn.shutdownPeer(proxy, session, total);
     const { mailbox } = this.#context;
     mailbox.send(CONTROL, Record.SHUTDOWN_PEER, 0, proxy, session, highWord(total), lowWord(total));
   }
 
   reset(proxy: ProxyId, session: SessionNo): void {
+    const conn = this.#noticeConnOf(proxy);
+    if (conn !== undefined) return conn.reset(proxy, session);
     this.#context.mailbox.send(CONTROL, Record.RESET_SESSION, 0, proxy, session);
   }
 

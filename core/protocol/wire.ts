@@ -32,9 +32,11 @@ export const CTL_TYPE_CODE = {
   ResetSession: 0x23,
 } as const;
 
-/** The type bytes on a ProxyConn. Free for later: 0x33..0x3f. */
+/** The type bytes on a ProxyConn. Free for later: 0x35..0x3f. */
 export const PROXY_TYPE_CODE = {
   ProxyMetaSet: 0x30,
   StartProxyConnReq: 0x31,
   StartProxyConnRsp: 0x32,
+  StartNoticesReq: 0x33,
+  StartNoticesRsp: 0x34,
 } as const;

@@ -221,6 +221,15 @@ export abstract class ProxyConn implements Task {
     this.close();
   }
 
+  /** Gives the socket of an idle ProxyConn away, which is none any more. */
+  protected release(): StreamSocket {
+    this.state = "closed";
+    this.socket.task = null;
+    this.around.counters[Count.proxyConnsClosed]++;
+    this.onClosed();
+    return this.socket;
+  }
+
   /** Closes it, and an endpoint if there is one. */
   close(): void {
     if (this.state === "closed") return;

@@ -1,10 +1,13 @@
 // The ProxyConns of one client on one relay Worker, and the PublicConns that wait for one.
-import type { ControlId, ProxyId } from "../protocol/ids.ts";
+import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
+import type { Notice } from "../protocol/notice_reader.ts";
+import { decodeStartNoticesRsp } from "../protocol/proxy_frame.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
 import type { Notices, RelaySurroundings } from "../relay/proxy_conn.ts";
-import { PublicConn } from "./public_conn.ts";
+import type { PublicConn } from "./public_conn.ts";
 import { ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
 
 const SWEEP_MS = 1000;
@@ -26,7 +29,7 @@ export interface ProxyRequests {
 }
 
 /** See the file's head. One thread. */
-export class ProxyPool implements ServerProxyOwner, TimerTarget {
+export class ProxyPool implements ServerProxyOwner, TimerTarget, Notices, NoticeConnEvents {
   /** The client's Control. */
   readonly control: ControlId;
   readonly #around: RelaySurroundings;
@@ -41,6 +44,12 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget {
   /** Asked for and not here yet, with the time of asking. */
   readonly #tickets = new Map<ProxyId, number>();
   readonly #sweep = new Timer(this);
+  /** By the client's relay Worker at the other end, which has the ProxyConns whose numbers leave that remainder. */
+  readonly #noticeConns = new Map<number, NoticeConn>();
+  /** Has not been answered yet. */
+  #newNoticeConn: NoticeConn | null = null;
+  /** How many relay Workers the client has, 0 until the first notice connection tells. */
+  #clientWorkers = 0;
   #lost = false;
 
   /** Makes an empty pool and asks for the first ProxyConns. */
@@ -89,7 +98,7 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget {
   /** Takes in a connection that has shown its ticket. */
   add(id: ProxyId, socket: StreamSocket): void {
     this.#tickets.delete(id);
-    const proxy = new ServerProxyConn(id, socket, this.#around, this.#notices, this);
+    const proxy = new ServerProxyConn(id, socket, this.#around, this, this);
     this.#proxies.set(id, proxy);
     this.onIdle(proxy);
     this.#around.loop.enqueue(proxy);
@@ -100,6 +109,61 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget {
     return this.#proxies.get(id);
   }
 
+  /** The end of a direction, told beside the ctl_conn where there is a way. */
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
+    (this.#noticeConnOf(proxy) ?? this.#notices).shutdownPeer(proxy, session, total);
+  }
+
+  /** A reset, told beside the ctl_conn where there is a way. */
+  reset(proxy: ProxyId, session: SessionNo): void {
+    (this.#noticeConnOf(proxy) ?? this.#notices).reset(proxy, session);
+  }
+
+  #noticeConnOf(proxy: ProxyId): NoticeConn | undefined {
+    return this.#clientWorkers === 0 ? undefined : this.#noticeConns.get(proxy % this.#clientWorkers);
+  }
+
+  /** Whether this ProxyConn should become a notice connection: the Worker at its other end has none. */
+  #lacksNoticeConn(proxy: ServerProxyConn): boolean {
+    return this.#newNoticeConn === null && this.#noticeConnOf(proxy.id) === undefined;
+  }
+
+  #startNotices(proxy: ServerProxyConn): void {
+    const socket = proxy.startNotices();
+    if (socket !== null) this.#newNoticeConn = new NoticeConn(this.#loop, proxy.id, socket, true, this);
+  }
+
+  /** The client has taken a notice connection up. */
+  onNoticesResponse(conn: NoticeConn, frame: DataView): void {
+    this.#clientWorkers = decodeStartNoticesRsp(frame);
+    this.#newNoticeConn = null;
+    this.#noticeConns.set(conn.id % this.#clientWorkers, conn);
+  }
+
+  /** A notice that did not come by the ctl_conn. */
+  onNotice(notice: Notice): void {
+    const proxy = this.#proxies.get(notice.proxy);
+    switch (notice.type) {
+      case "NotifyProxyShutdownPeerConn":
+        return proxy?.onShutdownPeer(notice.session, notice.total);
+      case "FreeProxyConnReq":
+        return proxy?.onFree(notice.session);
+      case "ResetSession":
+        return proxy?.onReset(notice.session);
+      default:
+        return notice satisfies never;
+    }
+  }
+
+  /** Notices may be lost: the sessions that relied on it end by FIN, and their ProxyConns are not used again. */
+  onNoticesClosed(conn: NoticeConn): void {
+    if (this.#newNoticeConn === conn) this.#newNoticeConn = null;
+    const worker = this.#clientWorkers === 0 ? -1 : conn.id % this.#clientWorkers;
+    if (this.#noticeConns.get(worker) !== conn) return;
+    this.#noticeConns.delete(worker);
+    for (const proxy of [...this.#proxies.values()]) if (proxy.id % this.#clientWorkers === worker) proxy.orphan();
+  }
+
   /** An idle ProxyConn serves whoever waits longest. */
   onIdle(proxy: ServerProxyConn): void {
     if (proxy.socket.failed || proxy.socket.hungUp) return proxy.close();
@@ -108,6 +172,7 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget {
       conn.settled = true;
       return proxy.start(conn);
     }
+    if (this.#lacksNoticeConn(proxy)) return this.#startNotices(proxy);
     this.#idle.push(proxy);
   }
 
@@ -165,6 +230,8 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget {
     for (const id of this.#tickets.keys()) this.#requests.revoke(id);
     this.#tickets.clear();
     for (const conn of this.#waiting.splice(0)) if (!conn.settled) conn.close();
+    this.#newNoticeConn?.close();
+    for (const conn of this.#noticeConns.values()) conn.close();
     for (const proxy of [...this.#proxies.values()]) proxy.orphan();
   }
 }

@@ -3,6 +3,7 @@ import { Errno } from "../../ffi/errno.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
 import {
   decodeStartRsp,
+  encodeStartNoticesReq,
   encodeStartReq,
   newStartRsp,
   PROXY_FRAME_BYTES,
@@ -73,6 +74,18 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     if (this.#asking) this.around.loop.setTimer(this.#answer, ANSWER_MS);
     else this.relay.outOpen = true;
     this.pumpSession();
+  }
+
+  /**
+   * Makes a notice connection of it, while it is idle.
+   *
+   * @returns Its socket, or null when it is broken and now closed.
+   */
+  startNotices(): StreamSocket | null {
+    encodeStartNoticesReq(reqFrame);
+    if (this.sendFrame(reqBytes)) return this.release();
+    this.close();
+    return null;
   }
 
   /** Handles whatever has become ready. */

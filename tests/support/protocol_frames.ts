@@ -12,8 +12,12 @@ import {
   PREAMBLE_BYTES,
 } from "../../core/protocol/preamble.ts";
 import {
+  decodeStartNoticesReq,
+  decodeStartNoticesRsp,
   decodeStartReq,
   decodeStartRsp,
+  encodeStartNoticesReq,
+  encodeStartNoticesRsp,
   encodeStartReq,
   encodeStartRsp,
   newStartReq,
@@ -39,6 +43,12 @@ export function encodeAny(name: string, fields: Fields): Uint8Array {
       return new Uint8Array(start.buffer);
     case "StartProxyConnRsp":
       encodeStartRsp(start, session, fields.status as StartStatus);
+      return new Uint8Array(start.buffer);
+    case "StartNoticesReq":
+      encodeStartNoticesReq(start);
+      return new Uint8Array(start.buffer);
+    case "StartNoticesRsp":
+      encodeStartNoticesRsp(start, fields.workers as number);
       return new Uint8Array(start.buffer);
     default: {
       const ticket = name === "NotifyClientNeedProxy" ? { ticket: fromHex(fields.ticket as string) } : {};
@@ -69,6 +79,11 @@ export function decodeAny(name: string, bytes: Uint8Array): Fields {
       decodeStartRsp(view, rsp);
       return { status: rsp.status, session: rsp.session };
     }
+    case "StartNoticesReq":
+      decodeStartNoticesReq(view);
+      return {};
+    case "StartNoticesRsp":
+      return { workers: decodeStartNoticesRsp(view) };
     default: {
       const reader = new FrameReader(MAX_FRAME_BYTES);
       // Whatever length the frame claims, these bytes are all there is: the rest is zeros, more than any frame here.

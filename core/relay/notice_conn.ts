@@ -1,0 +1,156 @@
+// A notice connection: notices about sessions go from relay Worker to relay Worker, beside the ctl_conn, which they would
+// cross with two more threads on either side. It was a ProxyConn; it carries no payload.
+import { Errno, errnoName } from "../../ffi/errno.ts";
+import { receive, send } from "../../ffi/socket.ts";
+import type { ProxyId, SessionNo } from "../protocol/ids.ts";
+import { type Notice, NoticeReader } from "../protocol/notice_reader.ts";
+import { NoticeWriter } from "../protocol/notice_writer.ts";
+import { ProtocolError } from "../protocol/protocol_error.ts";
+import { PROXY_FRAME_BYTES } from "../protocol/proxy_frame.ts";
+import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
+import type { Notices } from "./proxy_conn.ts";
+
+/** Receives in one turn, so that one peer's flood leaves time for the others. */
+const ROUNDS = 16;
+/** Bytes that may wait for a peer that does not read, before it is given up. */
+const MOST_UNSENT = 1 << 20;
+
+/** Who hears of a notice connection. */
+export interface NoticeConnEvents {
+  /** The first bytes of the server's side: StartNoticesRsp. A ProtocolError closes the connection. */
+  onNoticesResponse(conn: NoticeConn, frame: DataView): void;
+  /** A notice has come. */
+  onNotice(notice: Notice): void;
+  /** It is gone, and notices may be lost with it: sessions that relied on it must end by FIN. */
+  onNoticesClosed(conn: NoticeConn, reason: string): void;
+}
+
+/** See the file's head. One thread. */
+export class NoticeConn implements Task, Notices {
+  /** Kept by the loop. */
+  queued: boolean = false;
+  /** The number that it had as a ProxyConn: it tells which Workers it joins. */
+  readonly id: ProxyId;
+  readonly #loop: EventLoop;
+  readonly #socket: StreamSocket;
+  readonly #events: NoticeConnEvents;
+  readonly #reader = new NoticeReader();
+  readonly #writer = new NoticeWriter();
+  readonly #flush: Task;
+  /** Bytes of StartNoticesRsp that have not come yet. */
+  #responseMissing: number;
+  readonly #response = new Uint8Array(PROXY_FRAME_BYTES);
+  #open = true;
+
+  /**
+   * Takes a socket over.
+   *
+   * @param loop The Worker's loop.
+   * @param id The number that it had as a ProxyConn.
+   * @param socket Its socket.
+   * @param awaitsResponse Whether StartNoticesRsp comes first: on the server.
+   * @param events Who hears of it.
+   */
+  constructor(loop: EventLoop, id: ProxyId, socket: StreamSocket, awaitsResponse: boolean, events: NoticeConnEvents) {
+    this.#loop = loop;
+    this.id = id;
+    this.#socket = socket;
+    this.#events = events;
+    this.#responseMissing = awaitsResponse ? PROXY_FRAME_BYTES : 0;
+    this.#flush = { queued: false, run: () => this.#flushNow() };
+    socket.task = this;
+    loop.enqueue(this);
+  }
+
+  /** Tells the end of a direction. */
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
+    this.#writer.appendShutdownPeer(proxy, session, total);
+    this.#flushSoon();
+  }
+
+  /** Tells that a session is finished on the client. */
+  free(proxy: ProxyId, session: SessionNo): void {
+    this.#writer.appendFreeProxyConn(proxy, session);
+    this.#flushSoon();
+  }
+
+  /** Tells a reset. */
+  reset(proxy: ProxyId, session: SessionNo): void {
+    this.#writer.appendResetSession(proxy, session);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#open) this.#loop.enqueueLast(this.#flush);
+  }
+
+  #flushNow(): void {
+    const writer = this.#writer;
+    while (this.#open && writer.length > 0 && this.#socket.writable) {
+      const count = send(this.#socket.fd, writer.bytes());
+      if (count >= 0) writer.consume(count);
+      else if (count === -Errno.EAGAIN) this.#socket.writable = false;
+      else if (count !== -Errno.EINTR) return this.#lose(errnoName(-count));
+    }
+    if (writer.length > MOST_UNSENT) this.#lose("the peer does not read");
+  }
+
+  /** Reads and writes what is ready. */
+  run(): void {
+    try {
+      for (let round = 0; this.#open && this.#socket.readable; round++) {
+        if (round === ROUNDS) return this.#loop.enqueue(this);
+        if (this.#responseMissing > 0) this.#receiveResponse();
+        else this.#receiveNotices();
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#lose(error.message);
+    }
+    if (this.#writer.length > 0) this.#flushNow();
+  }
+
+  #receiveResponse(): void {
+    const count = this.#receive(this.#response.subarray(PROXY_FRAME_BYTES - this.#responseMissing));
+    this.#responseMissing -= count;
+    if (count > 0 && this.#responseMissing === 0) {
+      this.#events.onNoticesResponse(this, new DataView(this.#response.buffer));
+    }
+  }
+
+  #receiveNotices(): void {
+    const room = this.#reader.room();
+    const count = this.#receive(room);
+    if (count === 0) return;
+    // a short read has emptied the socket, unless the end of the stream is to be read (epoll(7))
+    if (count < room.length && !this.#socket.hungUp) this.#socket.readable = false;
+    this.#reader.filled(count);
+    for (let notice = this.#reader.next(); notice !== null && this.#open; notice = this.#reader.next()) {
+      this.#events.onNotice(notice);
+    }
+  }
+
+  /** How many bytes came; 0 when none did, for whatever reason. */
+  #receive(room: Uint8Array): number {
+    const count = receive(this.#socket.fd, room);
+    if (count > 0) return count;
+    if (count === -Errno.EAGAIN) this.#socket.readable = false;
+    else if (count !== -Errno.EINTR) this.#lose(count === 0 ? "closed by the peer" : errnoName(-count));
+    return 0;
+  }
+
+  #lose(reason: string): void {
+    if (!this.#open) return;
+    this.close();
+    this.#events.onNoticesClosed(this, reason);
+  }
+
+  /** Sends what waits and closes it; nobody hears of it. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    if (this.#writer.length > 0 && this.#socket.writable) send(this.#socket.fd, this.#writer.bytes());
+    this.#socket.close();
+  }
+}
