@@ -113,6 +113,8 @@ export class Mailbox implements Channel, MailSource {
   /** Says that the loop is about to sleep; false when there is mail. */
   mayAwaitMail(): boolean {
     this.#state.fallAsleep(this.#worker);
+    // the consumer may have made room, and its wake-up met a loop that was still awake: once more, now that it counts
+    if (this.#kept > 0) this.#retryKept();
     return !this.#hasMail();
   }
 

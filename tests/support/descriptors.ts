@@ -35,6 +35,35 @@ export function assertNoneLeft(before: ReadonlySet<string>): void {
   if (left.length > 0) throw new Error(`Descriptors are left open: ${left.join(", ")}`);
 }
 
+/**
+ * Runs `body`, which starts Workers that end, and fails when something made with ffi/ is left open. Deno keeps an event
+ * loop of the Worker that ended last, and closes the others some time after their last words: only numbers can be
+ * compared, and only after one Worker has ended before.
+ */
+export async function withWorkers(body: () => Promise<void>): Promise<void> {
+  const first = new Worker("data:application/javascript,postMessage(0);close()", { type: "module" });
+  await new Promise((resolve) => first.onmessage = resolve);
+  const before = countByKind();
+  await body();
+  for (const deadline = performance.now() + 10_000;;) {
+    const now = countByKind();
+    const more = [...now].filter(([kind, count]) => count > (before.get(kind) ?? 0));
+    if (more.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`More descriptors are open: ${more.join("; ")}`);
+    // there is no event for it
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function countByKind(): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const found of openDescriptors()) {
+    const kind = /-> (socket|pipe|anon_inode:.*)/.exec(found)?.[1];
+    if (kind !== undefined) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return counts;
+}
+
 /** Registers a test that must leave no descriptor behind; its body runs in one go. */
 export function testDescriptors(name: string, body: () => void): void {
   Deno.test(name, () => {
