@@ -12,7 +12,7 @@ import {
   writePayload,
 } from "./support/conns.ts";
 import { assert, assertEquals } from "./support/assert.ts";
-import { type Holdings, holdingsOf, idleAgain } from "./support/holdings.ts";
+import { type Holdings, holdingsAfterStart, idleAgain } from "./support/holdings.ts";
 import { countersOf } from "./support/inspection.ts";
 import { payloadSha256 } from "./support/payload.ts";
 import type { Program } from "./support/program.ts";
@@ -52,7 +52,7 @@ Deno.test.beforeAll(async () => {
     const port = (await publicAddress(client, name)).split(":").pop();
     path.address = `${name === "ipv6" ? "[::1]" : "127.0.0.1"}:${port}`;
   }
-  idle = [await holdingsOf(server.program), await holdingsOf(client)];
+  idle = [await holdingsAfterStart(server.program), await holdingsAfterStart(client)];
 });
 
 Deno.test.afterAll(async () => {

@@ -18,7 +18,7 @@ import {
   writeAll,
   writePayload,
 } from "./support/conns.ts";
-import { type Holdings, holdingsOf, idleAgain } from "./support/holdings.ts";
+import { type Holdings, holdingsAfterStart, holdingsOf, idleAgain } from "./support/holdings.ts";
 import { countersOf, until } from "./support/inspection.ts";
 import { payloadSha256 } from "./support/payload.ts";
 import { freePorts, type Program } from "./support/program.ts";
@@ -50,7 +50,7 @@ Deno.test.beforeAll(async () => {
   await Deno.writeTextFile(`${folder}/client.yaml`, `tunnels:\n${tunnels.join("")}`);
   client = startClient(server.ctlPort, [`--config=${folder}/client.yaml`, "--drain_timeout=1s"]);
   for (const name of Object.keys(localServers)) addresses[name] = await publicAddress(client, name);
-  idle = [await holdingsOf(server.program), await holdingsOf(client)];
+  idle = [await holdingsAfterStart(server.program), await holdingsAfterStart(client)];
 });
 
 Deno.test.afterAll(async () => {

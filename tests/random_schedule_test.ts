@@ -4,7 +4,7 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "./support/assert.ts";
 import { addressOf, connectTo, listenLocally, resetConn, soon, writeAll } from "./support/conns.ts";
-import { holdingsOf, idleAgain } from "./support/holdings.ts";
+import { holdingsAfterStart, idleAgain } from "./support/holdings.ts";
 import { countersOf } from "./support/inspection.ts";
 import { type Random, randomFrom, seedOfRun } from "./support/random.ts";
 import { publicAddress, startClient, startServer } from "./support/starts.ts";
@@ -168,7 +168,7 @@ Deno.test("thousands of sessions of random shape arrive byte by byte, and leave 
   const client = stack.use(startClient(server.ctlPort, [`--config=${config}`, "--drain_timeout=1s"]));
   const addresses: string[] = [];
   for (let i = 0; i < TUNNELS; i++) addresses.push(await publicAddress(client, `t${i}`));
-  const idle = [await holdingsOf(server.program), await holdingsOf(client)];
+  const idle = [await holdingsAfterStart(server.program), await holdingsAfterStart(client)];
 
   let resets = 0;
   const runTunnel = async (tunnel: number) => {

@@ -13,7 +13,7 @@ import {
   writePayload,
 } from "./support/conns.ts";
 import { assert, assertEquals } from "./support/assert.ts";
-import { type Holdings, holdingsOf, idleAgain } from "./support/holdings.ts";
+import { type Holdings, holdingsAfterStart, idleAgain } from "./support/holdings.ts";
 import { countersOf, until } from "./support/inspection.ts";
 import { payloadSha256 } from "./support/payload.ts";
 import { type Pair, startPair } from "./support/starts.ts";
@@ -30,7 +30,7 @@ let idle: readonly [server: Holdings, client: Holdings];
 
 Deno.test.beforeAll(async () => {
   pair = await startPair(addressOf(listener));
-  idle = [await holdingsOf(pair.server), await holdingsOf(pair.client)];
+  idle = [await holdingsAfterStart(pair.server), await holdingsAfterStart(pair.client)];
 });
 
 Deno.test.afterAll(async () => {

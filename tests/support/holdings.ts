@@ -21,6 +21,21 @@ export async function holdingsOf(program: Program): Promise<Holdings> {
 }
 
 /**
+ * What `program` holds once its start is over, with one relay Worker on either side: the first ProxyConn has become the
+ * notice connection, and another one is idle. A tunnel may be up before that.
+ */
+export async function holdingsAfterStart(program: Program): Promise<Holdings> {
+  await until(
+    `the ${program.name} has its notice connection and an idle ProxyConn`,
+    () => countersOf(program),
+    (now) => {
+      return now.proxyConnsClosed >= 1 && now.proxyConnsOpened > now.proxyConnsClosed;
+    },
+  );
+  return await holdingsOf(program);
+}
+
+/**
  * Waits until `program` holds what it held when `idle` was taken: not one socket or session more or less.
  *
  * @throws {Error} If that takes longer than `limit` milliseconds.
