@@ -165,6 +165,14 @@ export class Stage {
     return { fd, peer: this.peer(far) };
   }
 
+  /** Someone who connects to a listener, and may still wait to be accepted. */
+  caller(address: SocketAddress): Peer {
+    const fd = checked(openSocket(address.family), "socket", "testing") as Descriptor;
+    const code = connect(fd, address);
+    if (code !== -Errno.EINPROGRESS) checked(code, "connect", "testing");
+    return this.peer(fd);
+  }
+
   /** The test's end of a connection that was made otherwise. */
   peer(fd: Descriptor): Peer {
     const peer = new Peer(fd);
