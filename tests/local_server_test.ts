@@ -178,7 +178,7 @@ Deno.test("a visitor whose LocalServer takes its time to accept gets every byte 
   const visitor = await connectTo(addresses.deaf);
   await writePayload(visitor, 3, 300_000);
   await visitor.closeWrite();
-  assertEquals((await holdingsOf(server.program)).sessions, 1);
+  await until("it has a session", () => holdingsOf(server.program), ({ sessions }) => sessions === 1);
 
   const services: Descriptor[] = [];
   await until("all three are accepted", () => services.push(...acceptAll()), (count) => count === 3);
