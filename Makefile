@@ -21,11 +21,11 @@ WORKERS := $(filter %_worker.ts,$(LIBRARY))
 PERMISSIONS := --no-prompt --allow-ffi --allow-read --allow-env=CPROXY_TOKEN
 COMPILE = $(DENO_COMPILE) compile --quiet --no-code-cache $(PERMISSIONS)
 
-.PHONY: help demo test check server client build install clean
+.PHONY: help demo test check bench bench-micro server client build install clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## move a page and 256 MiB both ways through two tunnels, on this machine
 	@$(DENO_RUN) run --allow-all --quiet examples/demo.ts
@@ -39,6 +39,12 @@ check: ## format, lint, types, documentation and architecture
 	$(DENO_RUN) check .
 	$(if $(LIBRARY),$(DENO_RUN) doc --lint $(LIBRARY))
 	$(DENO_RUN) test --allow-all --quiet tests/architecture_test.ts
+
+bench: ## measure against other tunnels; QUICK=1, ONLY=haproxy,cproxy, FIGURES=throughput,latency, ROUNDS=5
+	@$(DENO_RUN) run --allow-all --quiet bench/main.ts
+
+bench-micro: ## time single parts of the hot path
+	@$(DENO_RUN) bench --allow-all --quiet bench/micro/ $(ARGS)
 
 server: ## run the server: make server ARGS="--proxy_port=8090"
 	@$(DENO_RUN) run --allow-all server.ts $(ARGS)
