@@ -6,6 +6,7 @@ import { close } from "../../ffi/descriptor.ts";
 import { checked } from "../../ffi/errno.ts";
 import { openEventfd } from "../../ffi/eventfd.ts";
 import { libc } from "../../ffi/libc.ts";
+import { descriptorsOf, until } from "./inspection.ts";
 
 const RLIMIT_NOFILE = 7;
 
@@ -43,25 +44,10 @@ export function assertNoneLeft(before: ReadonlySet<string>): void {
 export async function withWorkers(body: () => Promise<void>): Promise<void> {
   const first = new Worker("data:application/javascript,postMessage(0);close()", { type: "module" });
   await new Promise((resolve) => first.onmessage = resolve);
-  const before = countByKind();
+  const before = descriptorsOf(Deno.pid);
   await body();
-  for (const deadline = performance.now() + 10_000;;) {
-    const now = countByKind();
-    const more = [...now].filter(([kind, count]) => count > (before.get(kind) ?? 0));
-    if (more.length === 0) return;
-    if (performance.now() > deadline) throw new Error(`More descriptors are open: ${more.join("; ")}`);
-    // there is no event for it
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
-function countByKind(): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const found of openDescriptors()) {
-    const kind = /-> (socket|pipe|anon_inode:.*)/.exec(found)?.[1];
-    if (kind !== undefined) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  }
-  return counts;
+  const more = () => Object.entries(descriptorsOf(Deno.pid)).filter(([kind, count]) => count > (before[kind] ?? 0));
+  await until("no more descriptors than before", more, (kinds) => kinds.length === 0);
 }
 
 /** Registers a test that must leave no descriptor behind; its body runs in one go. */

@@ -1,0 +1,98 @@
+// Accepting connections, also when the process is out of descriptors.
+
+import type { Descriptor } from "../ffi/descriptor.ts";
+import { listenOn, localAddress } from "../ffi/socket.ts";
+import { type SocketAddress } from "../ffi/socket_address.ts";
+import { Acceptor } from "../core/reactor/acceptor.ts";
+import { assert, assertEquals } from "./support/assert.ts";
+import { withoutDescriptors } from "./support/descriptors.ts";
+import { listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";
+
+interface Door {
+  readonly acceptor: Acceptor;
+  readonly address: SocketAddress;
+  readonly guests: Peer[];
+  readonly pauses: string[];
+}
+
+/** Listens; who comes belongs to the stage. */
+function open(stage: Stage): Door {
+  const { fd, address } = listenSomewhere(256);
+  const guests: Peer[] = [];
+  const pauses: string[] = [];
+  const acceptor = new Acceptor(stage.loop, fd, {
+    onAccept: (fd) => guests.push(stage.peer(fd)),
+    onAcceptPaused: (reason) => pauses.push(reason),
+  });
+  return { acceptor, address, guests, pauses };
+}
+
+testOnStage("everyone who connects is accepted, in the order of coming", (stage) => {
+  const { acceptor, address, guests } = open(stage);
+  const callers = [1, 2, 3].map(() => stage.caller(address));
+  stage.until(() => guests.length === 3, "three guests");
+  guests.forEach((guest, i) => guest.sendAll(`guest ${i}`));
+  stage.step();
+  assertEquals(callers.map((caller) => caller.text()), ["guest 0", "guest 1", "guest 2"]);
+  acceptor.close();
+});
+
+testOnStage("a crowd is let in over several turns", (stage) => {
+  const { acceptor, address, guests } = open(stage);
+  for (let i = 0; i < 150; i++) stage.caller(address);
+  stage.step();
+  assert(guests.length > 0 && guests.length < 150, `${guests.length} at once`);
+  stage.until(() => guests.length === 150, "the rest");
+  acceptor.close();
+});
+
+testOnStage("without descriptors accepting pauses instead of spinning, and nobody who waits is lost", (stage) => {
+  const { acceptor, address, guests, pauses } = open(stage);
+  for (let i = 0; i < 5; i++) stage.caller(address);
+  withoutDescriptors((free) => {
+    stage.step(5);
+    assertEquals([guests.length, pauses], [0, ["EMFILE"]]);
+    stage.advance(100);
+    stage.step(5);
+    assertEquals([guests.length, pauses.length], [0, 2]);
+    free();
+    stage.advance(100);
+    stage.step();
+    assertEquals(guests.length, 1);
+  });
+  stage.advance(100);
+  stage.until(() => guests.length === 5, "those who waited");
+  acceptor.close();
+});
+
+testOnStage("a caller who has gone before being accepted disturbs nobody", (stage) => {
+  const { acceptor, address, guests, pauses } = open(stage);
+  stage.caller(address).reset();
+  stage.caller(address);
+  stage.until(() => guests.length === 2 || (guests.length === 1 && guests[0].read().state === "open"), "the other one");
+  assertEquals(pauses, []);
+  acceptor.close();
+});
+
+testOnStage("a closed port can be opened again in the same turn", (stage) => {
+  const { acceptor, address, guests } = open(stage);
+  acceptor.close();
+  const fd = listenOn(address) as Descriptor;
+  assert(fd > 0, `errno ${-fd}`);
+  assertEquals(localAddress(fd), address);
+  const again = new Acceptor(stage.loop, fd, { onAccept: (fd) => guests.push(stage.peer(fd)), onAcceptPaused() {} });
+  stage.caller(address);
+  stage.until(() => guests.length === 1, "a guest");
+  again.close();
+});
+
+testOnStage("a door that is closed while it pauses stays closed", (stage) => {
+  const { acceptor, address, guests, pauses } = open(stage);
+  stage.caller(address);
+  withoutDescriptors(() => stage.step());
+  assertEquals(pauses.length, 1);
+  acceptor.close();
+  stage.advance(1000);
+  stage.step(2);
+  assertEquals(guests.length, 0);
+});
