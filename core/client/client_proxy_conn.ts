@@ -80,12 +80,12 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
 
   #awaitStart(): void {
     if (!this.socket.readable) return;
-    const received = this.receiveFrame();
+    const received = this.frames.receive();
     if (received === 0) return;
     if (received < 0) return this.close();
     try {
-      if (isStartNotices(this.frame)) return this.#startNotices();
-      decodeStartReq(this.frame, req);
+      if (isStartNotices(this.frames.frame)) return this.#startNotices();
+      decodeStartReq(this.frames.frame, req);
       if (req.session !== this.session + 1) throw new ProtocolError(`Session ${req.session} after ${this.session}`);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -98,10 +98,11 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
   }
 
   #startNotices(): void {
-    decodeStartNoticesReq(this.frame);
+    decodeStartNoticesReq(this.frames.frame);
     encodeStartNoticesRsp(rspFrame, this.#owner.relays);
-    if (this.sendFrame(rspBytes)) this.#owner.onStartNotices(this, this.release());
-    else this.close();
+    if (!this.frames.send(rspBytes)) return this.close();
+    const socket = this.release();
+    if (socket !== null) this.#owner.onStartNotices(this, socket);
   }
 
   /** While connecting, payload stays in the socket; an error or a notice of reset ends the attempt. */
@@ -112,7 +113,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
 
   #respond(status: StartStatus, more = false): boolean {
     encodeStartRsp(rspFrame, this.session, status);
-    if (this.sendFrame(rspBytes, more)) return true;
+    if (this.frames.send(rspBytes, more)) return true;
     this.fail({ side: "proxy", code: Errno.EPIPE });
     return false;
   }

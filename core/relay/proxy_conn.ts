@@ -1,11 +1,11 @@
 // A ProxyConn and its sessions, as both sides see them: the end of a stream, notices that overtake data, reuse, reset.
 // How a session begins differs between the sides and is left to them.
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { receive, send, shutdownWrite } from "../../ffi/socket.ts";
+import { shutdownWrite } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
-import { PROXY_FRAME_BYTES } from "../protocol/proxy_frame.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { Count } from "./counters.ts";
+import { FramePort } from "./frame_port.ts";
 import type { PipePool } from "./pipe_pool.ts";
 import { Relay, type RelayFailure } from "./relay.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
@@ -61,11 +61,8 @@ export abstract class ProxyConn implements Task {
   protected readonly relay: Relay;
   /** Its Worker. */
   protected readonly around: RelaySurroundings;
-  /** The frame that is being received, and later read by the side. */
-  protected readonly frame: DataView = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-  readonly #frameBytes = new Uint8Array(this.frame.buffer);
-  #frameHave = 0;
-  #unsent: Uint8Array | null = null;
+  /** The frames around sessions. */
+  protected readonly frames: FramePort;
   readonly #notices: Notices;
   /** The ctl_conn is gone: ends are told by FIN, and there is no session after this one. */
   #orphaned = false;
@@ -82,6 +79,7 @@ export abstract class ProxyConn implements Task {
     this.socket = socket;
     this.around = around;
     this.#notices = notices;
+    this.frames = new FramePort(socket);
     this.relay = new Relay(around.pipes, around.counters);
     socket.task = this;
     around.counters[Count.proxyConnsOpened]++;
@@ -133,9 +131,9 @@ export abstract class ProxyConn implements Task {
   protected pumpSession(): void {
     const { relay, endpoint } = this;
     if (relay.failure !== null) return this.fail(relay.failure);
-    if (!this.#flushFrames()) return this.fail({ side: "proxy", code: Errno.EPIPE });
+    if (!this.frames.flush()) return this.fail({ side: "proxy", code: Errno.EPIPE });
     // payload must not overtake a frame
-    if (endpoint === null || this.#unsent !== null) return;
+    if (endpoint === null || this.frames.hasUnsent) return;
     const more = relay.pump(endpoint, this.socket, this);
     if (relay.failure !== null) return this.fail(relay.failure);
     if (relay.out.ended && !this.#outTold) this.#tellOutEnded();
@@ -221,8 +219,12 @@ export abstract class ProxyConn implements Task {
     this.close();
   }
 
-  /** Gives the socket of an idle ProxyConn away, which is none any more. */
-  protected release(): StreamSocket {
+  /** Gives the socket of an idle ProxyConn away, which is none any more; null when a frame could not be sent whole. */
+  protected release(): StreamSocket | null {
+    if (this.frames.hasUnsent) {
+      this.close();
+      return null;
+    }
     this.state = "closed";
     this.socket.task = null;
     this.around.counters[Count.proxyConnsClosed]++;
@@ -240,61 +242,5 @@ export abstract class ProxyConn implements Task {
     this.socket.close();
     this.around.counters[Count.proxyConnsClosed]++;
     this.onClosed();
-  }
-
-  /**
-   * Receives the rest of a frame, and not one byte behind it.
-   *
-   * @returns 1 when {@linkcode frame} is complete, 0 when it is not yet, -1 at the end of the stream, or on an error.
-   */
-  protected receiveFrame(): -1 | 0 | 1 {
-    while (this.#frameHave < PROXY_FRAME_BYTES) {
-      const room = this.#frameHave === 0 ? this.#frameBytes : this.#frameBytes.subarray(this.#frameHave);
-      const count = receive(this.socket.fd, room);
-      if (count === -Errno.EINTR) continue;
-      if (count === -Errno.EAGAIN) {
-        this.socket.readable = false;
-        return 0;
-      }
-      if (count <= 0) return -1;
-      this.#frameHave += count;
-    }
-    this.#frameHave = 0;
-    return 1;
-  }
-
-  /**
-   * Sends a frame; what the socket does not take is kept and comes first when it does.
-   *
-   * @param frame The frame.
-   * @param more Whether payload follows in this turn for certain: it then shares a segment with the frame.
-   * @returns False when the ProxyConn is broken.
-   */
-  protected sendFrame(frame: Uint8Array, more = false): boolean {
-    if (this.#unsent !== null) {
-      const both = new Uint8Array(this.#unsent.length + frame.length);
-      both.set(this.#unsent);
-      both.set(frame, this.#unsent.length);
-      this.#unsent = both;
-      return this.#flushFrames();
-    }
-    const count = send(this.socket.fd, frame, more);
-    if (count === frame.length) return true;
-    if (count < 0 && count !== -Errno.EAGAIN && count !== -Errno.EINTR) return false;
-    this.#unsent = frame.slice(Math.max(count, 0));
-    this.socket.writable = false;
-    return true;
-  }
-
-  /** Sends what was kept. False when the ProxyConn is broken. */
-  #flushFrames(): boolean {
-    while (this.#unsent !== null && this.socket.writable) {
-      const count = send(this.socket.fd, this.#unsent);
-      if (count === this.#unsent.length) this.#unsent = null;
-      else if (count > 0) this.#unsent = this.#unsent.slice(count);
-      else if (count === -Errno.EAGAIN) this.socket.writable = false;
-      else if (count !== -Errno.EINTR) return false;
-    }
-    return true;
   }
 }

@@ -70,7 +70,7 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     this.beginSession(session);
     this.attach(conn.socket);
     encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, this.#asking ? START_ASK : 0);
-    if (!this.sendFrame(reqBytes, !this.#asking && conn.socket.hasInput)) return this.#giveUp();
+    if (!this.frames.send(reqBytes, !this.#asking && conn.socket.hasInput)) return this.#giveUp();
     if (this.#asking) this.around.loop.setTimer(this.#answer, ANSWER_MS);
     else this.relay.outOpen = true;
     this.pumpSession();
@@ -83,7 +83,7 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
    */
   startNotices(): StreamSocket | null {
     encodeStartNoticesReq(reqFrame);
-    if (this.sendFrame(reqBytes)) return this.release();
+    if (this.frames.send(reqBytes)) return this.release();
     this.close();
     return null;
   }
@@ -108,16 +108,16 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
 
   /** Between sessions the client sends nothing: bytes are a violation, the end of the stream its end. */
   #watchIdle(): void {
-    if (this.socket.readable && this.receiveFrame() !== 0) this.close();
+    if (this.socket.readable && this.frames.receive() !== 0) this.close();
   }
 
   #readResponses(): void {
     while (this.state === "starting" && this.socket.readable) {
-      const received = this.receiveFrame();
+      const received = this.frames.receive();
       if (received === 0) return;
       if (received < 0) return this.#asking ? this.#giveUp() : this.fail({ side: "proxy", code: Errno.ECONNRESET });
       try {
-        decodeStartRsp(this.frame, rsp);
+        decodeStartRsp(this.frames.frame, rsp);
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
         this.around.debug("ProxyConn breaks the protocol", this.id, this.session, error.message);

@@ -52,7 +52,6 @@ export class Program {
     }
     // not SIGUSR1, which makes Deno open its debugger
     Deno.addSignalListener("SIGUSR2", () => log("info", "Counters", options.counters.totals()));
-    Deno.addSignalListener("SIGUSR1", () => log("info", "Counters", options.counters.totals()));
   }
 
   /** Resolves when every Worker runs. */
