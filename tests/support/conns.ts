@@ -45,6 +45,17 @@ export function listenLocally(): Deno.TcpListener {
   return Deno.listen({ hostname: "127.0.0.1", port: 0 });
 }
 
+/** Accepts a connection; one that was reset in the queue, of which Deno cannot tell the peer, is skipped. */
+export async function acceptFrom(listener: Deno.TcpListener): Promise<Deno.TcpConn> {
+  for (;;) {
+    try {
+      return await listener.accept();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotConnected)) throw error;
+    }
+  }
+}
+
 /** The address of a listener as the programs take it. */
 export function addressOf({ addr }: Deno.TcpListener): string {
   return addr.hostname.includes(":") ? `[${addr.hostname}]:${addr.port}` : `${addr.hostname}:${addr.port}`;
