@@ -10,6 +10,8 @@ const PEERS = ["frp", "rathole", "bore", "chisel"];
 
 /** One row of the table. */
 export interface TargetRow {
+  /** The id of the metric. */
+  readonly metric: string;
   readonly what: string;
   /** What is asked for, such as `≥ 1.15 × haproxy`. */
   readonly asked: string;
@@ -44,22 +46,35 @@ function asked({ least, most, strict }: Limit): string {
 function ratioRow(results: Results, what: string, metric: string, limit: Limit, other: string): TargetRow {
   const all = ratios(samplesOf(results, metric, SUBJECT), samplesOf(results, metric, other));
   const value = median(all);
-  return { what, asked: `${asked(limit)} × ${other}`, value, spread: range(all), unit: "×", met: isMet(value, limit) };
+  return {
+    metric,
+    what,
+    asked: `${asked(limit)} × ${other}`,
+    value,
+    spread: range(all),
+    unit: "×",
+    met: isMet(value, limit),
+  };
 }
 
 /** The median of cproxy's own values. */
 function valueRow(results: Results, what: string, metric: string, limit: Limit, unit: string): TargetRow {
   const value = medianOf(results, metric, SUBJECT);
   const spread = range(samplesOf(results, metric, SUBJECT));
-  return { what, asked: `${asked(limit)} ${unit}`.trim(), value, spread, unit, met: isMet(value, limit) };
+  return { metric, what, asked: `${asked(limit)} ${unit}`.trim(), value, spread, unit, met: isMet(value, limit) };
 }
 
 const WAYS = ["down.1", "up.1", "down.8", "up.8"];
 const named = (way: string) =>
   way.replace(/(\w+)\.(\d+)/, (_, direction, n) => `${n} ${n === "1" ? "stream" : "streams"} ${direction}`);
 
-/** Every target. */
+/** Every target about a figure that was to be measured. */
 export function targetRows(results: Results): TargetRow[] {
+  const chosen = new Set(results.figures.flatMap(({ metrics }) => metrics.map(({ id }) => id)));
+  return allRows(results).filter(({ metric }) => chosen.has(metric));
+}
+
+function allRows(results: Results): TargetRow[] {
   const ratio = (what: string, metric: string, limit: Limit) => ratioRow(results, what, metric, limit, BASELINE);
   return [
     ...WAYS.map((way) => ratio(`bulk throughput, ${named(way)}`, `throughput.${way}`, { least: 1.15 })),
