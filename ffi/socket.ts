@@ -30,6 +30,7 @@ const MAX_ADDRESS = 128;
 // scratch memory of this Worker, reused by every call: nothing is allocated per connection
 const integer = new Int32Array(1);
 const lingerNow = new Int32Array([1, 0]);
+const lingerOff = new Int32Array([0, 0]);
 const addressBytes = new Uint8Array(MAX_ADDRESS);
 const addressView = new DataView(addressBytes.buffer);
 const addressLength = new Int32Array(1);
@@ -161,6 +162,11 @@ export function shutdownWrite(fd: Descriptor): number {
 /** Makes the close of a socket a reset (RST) that drops what was not sent (SO_LINGER with 0 s, socket(7)). */
 export function resetOnClose(fd: Descriptor): void {
   libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerNow, 8);
+}
+
+/** Makes the close of a socket its end in order again, whatever {@linkcode resetOnClose} said before. */
+export function endOnClose(fd: Descriptor): void {
+  libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerOff, 8);
 }
 
 /** Sends small segments at once (TCP_NODELAY, tcp(7)). No effect on a unix socket. */

@@ -1,7 +1,7 @@
 // A connected socket and what is known of its readiness. It moves no bytes.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { Epoll } from "../../ffi/epoll.ts";
-import { resetOnClose } from "../../ffi/socket.ts";
+import { endOnClose, resetOnClose } from "../../ffi/socket.ts";
 import type { Channel, EventLoop, Task } from "./event_loop.ts";
 
 /**
@@ -23,6 +23,7 @@ export class StreamSocket implements Channel {
   task: Task | null = null;
   readonly #loop: EventLoop;
   #open = true;
+  #guarded = false;
 
   /**
    * Registers the socket.
@@ -51,9 +52,24 @@ export class StreamSocket implements Channel {
     return this.readable && !this.hungUp && !this.failed;
   }
 
+  /**
+   * Makes the death of this process a reset of the connection. The kernel would end it in order, and the peer would take
+   * the part of a stream that it has for all of it.
+   */
+  guard(): void {
+    if (this.#guarded) return;
+    this.#guarded = true;
+    resetOnClose(this.fd);
+  }
+
   /** Closes it at the end of the turn; again is nothing. What was written before is still delivered. */
   close(): void {
     if (!this.#open) return;
+    if (this.#guarded) endOnClose(this.fd);
+    this.#drop();
+  }
+
+  #drop(): void {
     this.#open = false;
     this.task = null;
     this.#loop.close(this);
@@ -63,6 +79,6 @@ export class StreamSocket implements Channel {
   reset(): void {
     if (!this.#open) return;
     resetOnClose(this.fd);
-    this.close();
+    this.#drop();
   }
 }

@@ -82,6 +82,7 @@ export abstract class ProxyConn implements Task {
     this.frames = new FramePort(socket);
     this.relay = new Relay(around.pipes, around.counters);
     socket.task = this;
+    socket.guard();
     around.counters[Count.proxyConnsOpened]++;
   }
 
@@ -125,6 +126,7 @@ export abstract class ProxyConn implements Task {
   protected attach(endpoint: StreamSocket): void {
     this.endpoint = endpoint;
     endpoint.task = this;
+    endpoint.guard();
   }
 
   /** Moves payload, and acts on what has ended. */
