@@ -1,0 +1,476 @@
+// The server's ProxyConns of one client: how many are kept, who waits for one, and that dead ones cost nobody a byte.
+// The test plays the client's part.
+
+import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
+import { NoticeWriter } from "../core/protocol/notice_writer.ts";
+import { type Notice, NoticeReader } from "../core/protocol/notice_reader.ts";
+import {
+  decodeStartReq,
+  encodeStartNoticesRsp,
+  encodeStartRsp,
+  isStartNotices,
+  newStartReq,
+  PROXY_FRAME_BYTES,
+  START_ALIVE,
+  START_CONNECTED,
+  START_REFUSED,
+  type StartReq,
+  type StartStatus,
+} from "../core/protocol/proxy_frame.ts";
+import { Count, RELAY_COLUMNS } from "../core/relay/counters.ts";
+import { PipePool } from "../core/relay/pipe_pool.ts";
+import { ProxyPool } from "../core/server/proxy_pool.ts";
+import { PublicConn } from "../core/server/public_conn.ts";
+import { assert, assertEquals } from "./support/assert.ts";
+import { assertSameBytes, noise } from "./support/bytes.ts";
+import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
+
+/** A pool with the client that the test plays. */
+class Scene {
+  readonly stage: Stage;
+  readonly pool: ProxyPool;
+  readonly counters = new Float64Array(RELAY_COLUMNS.length);
+  /** Tickets that are good, oldest first. */
+  readonly tickets: ProxyId[] = [];
+  /** What went by the ctl_conn. */
+  readonly told: string[] = [];
+  readonly #pipes: PipePool;
+  #lastProxy = 0;
+
+  constructor(stage: Stage, poolCount: number) {
+    this.stage = stage;
+    this.#pipes = new PipePool(stage.loop);
+    const around = { loop: stage.loop, pipes: this.#pipes, counters: this.counters, debugging: false, debug() {} };
+    const notices = {
+      shutdownPeer: (proxy: ProxyId, session: SessionNo, total: number) =>
+        this.told.push(`end ${proxy} ${session} ${total}`),
+      reset: (proxy: ProxyId, session: SessionNo) => this.told.push(`reset ${proxy} ${session}`),
+    };
+    const requests = {
+      request: () => {
+        this.tickets.push(++this.#lastProxy as ProxyId);
+        return this.#lastProxy as ProxyId;
+      },
+      revoke: (proxy: ProxyId) => {
+        this.tickets.splice(this.tickets.indexOf(proxy), 1);
+      },
+    };
+    this.pool = new ProxyPool(7 as ControlId, around, notices, requests, poolCount);
+  }
+
+  /** A ProxyConn comes with the oldest ticket. */
+  arrive(): { id: ProxyId; far: Peer } {
+    const id = this.tickets.shift();
+    if (id === undefined) throw new Error("No ProxyConn was asked for");
+    const { socket, peer } = this.stage.connect();
+    this.pool.add(id, socket);
+    this.stage.step(2);
+    return { id, far: peer };
+  }
+
+  /** The first ProxyConn becomes the notice connection; after that others stay what they are. */
+  takeNotices(): Peer {
+    const { far } = this.arrive();
+    const frame = new DataView(far.read().take().buffer);
+    assertEquals([frame.byteLength, isStartNotices(frame)], [PROXY_FRAME_BYTES, true]);
+    encodeStartNoticesRsp(frame, 1);
+    far.sendAll(new Uint8Array(frame.buffer));
+    this.stage.step(2);
+    return far;
+  }
+
+  /** A PublicConn comes. */
+  visit(tunnel = 1): Peer {
+    const { socket, peer } = this.stage.connect();
+    new PublicConn(socket, tunnel, this.stage.loop.now, (conn) => this.pool.serve(conn));
+    this.stage.step(2);
+    return peer;
+  }
+
+  /** The start of a session, as the client reads it. */
+  start(far: Peer): StartReq {
+    const bytes = far.read(PROXY_FRAME_BYTES).take();
+    assertEquals(bytes.length, PROXY_FRAME_BYTES, "a frame");
+    const req = newStartReq();
+    decodeStartReq(new DataView(bytes.buffer), req);
+    return req;
+  }
+
+  answer(far: Peer, session: number, status: StartStatus): void {
+    const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+    encodeStartRsp(frame, session as SessionNo, status);
+    far.sendAll(new Uint8Array(frame.buffer));
+    this.stage.step(2);
+  }
+
+  /** One session from its start to its end, the client's notices by the ctl_conn. */
+  run(id: ProxyId, far: Peer, user: Peer): void {
+    const { session } = this.start(far);
+    this.answer(far, session, START_CONNECTED);
+    user.close();
+    this.pool.proxy(id)!.onShutdownPeer(session, 0);
+    this.pool.proxy(id)!.onFree(session);
+    this.stage.step(2);
+  }
+
+  /** Advances the clock second by second, so that every sweep sees it. */
+  pass(seconds: number): void {
+    for (let i = 0; i < seconds; i++) this.stage.advance(1000);
+  }
+
+  dispose(): void {
+    this.pool.lose();
+    this.stage.step();
+    this.#pipes.dispose();
+  }
+}
+
+/** What came on a notice connection. */
+function readNotices(far: Peer): Notice[] {
+  const reader = new NoticeReader();
+  const bytes = far.read().take();
+  reader.room().set(bytes);
+  reader.filled(bytes.length);
+  const notices: Notice[] = [];
+  for (let notice = reader.next(); notice !== null; notice = reader.next()) notices.push(notice);
+  return notices;
+}
+
+/** Registers a test with a pool that keeps `poolCount` ProxyConns ready. */
+function testPool(name: string, poolCount: number, body: (scene: Scene, stage: Stage) => void): void {
+  testOnStage(name, (stage) => {
+    const scene = new Scene(stage, poolCount);
+    try {
+      body(scene, stage);
+    } finally {
+      scene.dispose();
+    }
+  });
+}
+
+testPool("a pool asks for as many ProxyConns as it keeps ready, and for no more when they have come", 3, (s) => {
+  assertEquals(s.tickets.length, 3);
+  s.takeNotices();
+  assertEquals(s.tickets.length, 3, "the notice connection is none of them");
+  for (let i = 3; i > 0; i--) {
+    assertEquals(s.tickets.length, i);
+    assertEquals(s.arrive().far.text(), "");
+  }
+  s.pass(5);
+  assertEquals(s.tickets.length, 0);
+});
+
+testPool("a PublicConn is served at once by an idle ProxyConn, and another one is asked for", 1, (s) => {
+  s.takeNotices();
+  const { far } = s.arrive();
+  assertEquals(s.tickets.length, 0);
+  s.visit(5);
+  assertEquals(s.start(far), { session: 1 as SessionNo, tunnel: 5 as TunnelNo, ask: false });
+  assertEquals(s.tickets.length, 1);
+});
+
+testPool("payload follows right behind the start of the session, whole", 1, (s, stage) => {
+  s.takeNotices();
+  const { far } = s.arrive();
+  const bytes = noise(1, 100_000);
+  const user = s.visit();
+  user.sendAll(bytes);
+  s.start(far);
+  stage.until(() => far.read().count === bytes.length, "the payload");
+  assertSameBytes(far.take(), bytes);
+});
+
+testPool("without an idle ProxyConn PublicConns wait, and are served in the order of coming", 0, (s, stage) => {
+  assertEquals(s.tickets.length, 0);
+  const users = [s.visit(11), s.visit(12), s.visit(13)];
+  assertEquals([s.tickets.length, s.pool.waiting], [3, 3]);
+  users.forEach((user, i) => user.sendAll(`from ${i}`));
+  for (let i = 0; i < 3; i++) {
+    const { far } = s.arrive();
+    assertEquals(s.start(far).tunnel as number, 11 + i);
+    stage.step(2);
+    assertEquals(far.text(), `from ${i}`);
+  }
+  assertEquals([s.tickets.length, s.pool.waiting], [0, 0]);
+});
+
+testPool("a ProxyConn serves one session after the other, numbered", 1, (s) => {
+  s.takeNotices();
+  const { id, far } = s.arrive();
+  for (let session = 1; session <= 5; session++) {
+    const user = s.visit();
+    assertEquals(s.pool.proxy(id)?.session as number, session);
+    s.run(id, far, user);
+    assertEquals(s.pool.proxy(id)?.state, "idle");
+  }
+  assertEquals(s.counters[Count.sessionsEnded], 5);
+  assertEquals([s.counters[Count.proxyConnsOpened], s.counters[Count.proxyConnsClosed]], [2, 1], "one for notices");
+});
+
+testPool("a ProxyConn is not used again before the client has freed it", 1, (s, stage) => {
+  s.takeNotices();
+  const { id, far } = s.arrive();
+  const user = s.visit();
+  const { session } = s.start(far);
+  s.answer(far, session, START_CONNECTED);
+  user.close();
+  s.pool.proxy(id)!.onShutdownPeer(session, 0);
+  stage.step(2);
+  assertEquals(s.pool.proxy(id)?.state, "finished");
+  s.visit();
+  assertEquals([s.pool.waiting, far.text()], [1, ""]);
+  s.pool.proxy(id)!.onFree((session + 1) as SessionNo);
+  assertEquals(s.pool.waiting, 1, "that was another session");
+  s.pool.proxy(id)!.onFree(session);
+  stage.step();
+  assertEquals(s.start(far).session as number, 2);
+});
+
+testPool("the surplus is closed after ten idle seconds, and what is kept ready is kept", 2, (s) => {
+  s.takeNotices();
+  const users = Array.from({ length: 6 }, () => s.visit());
+  const conns: { id: ProxyId; far: Peer }[] = [];
+  while (s.tickets.length > 0) conns.push(s.arrive());
+  for (const { id, far } of conns) {
+    const user = users.shift();
+    if (user !== undefined) s.run(id, far, user);
+  }
+  const open = () => conns.filter(({ far }) => far.read().state === "open").length;
+  assert(open() > 2, `${open()} ProxyConns`);
+  s.pass(8);
+  assert(open() > 2);
+  s.pass(4);
+  assertEquals([open(), s.tickets.length], [2, 0]);
+  s.pass(20);
+  assertEquals(open(), 2);
+});
+
+testPool("a ticket that nobody comes with is replaced after ten seconds", 1, (s) => {
+  const [first] = s.tickets;
+  s.pass(9);
+  assertEquals(s.tickets, [first]);
+  s.pass(2);
+  assertEquals(s.tickets.length, 1);
+  assert(s.tickets[0] !== first);
+});
+
+testPool("a crowd asks for 256 ProxyConns at a time", 4, (s) => {
+  for (let i = 0; i < 300; i++) s.visit();
+  assertEquals([s.tickets.length, s.pool.waiting], [256, 300]);
+  const { far } = s.arrive();
+  s.start(far);
+  assertEquals(s.pool.waiting, 299);
+  assertEquals(s.tickets.length, 255);
+  s.pass(1);
+  assertEquals(s.tickets.length, 256);
+});
+
+testPool("a PublicConn that waits in vain is closed after fifteen seconds", 0, (s, stage) => {
+  const user = s.visit();
+  s.pass(14);
+  assertEquals([user.read().state, s.pool.waiting], ["open", 1]);
+  s.pass(2);
+  stage.until(() => user.read().state !== "open", "the end of the connection");
+  assertEquals([user.state, s.pool.waiting], ["end", 0]);
+});
+
+testPool("a PublicConn that is reset while it waits takes no ProxyConn", 0, (s) => {
+  const [first, second] = [s.visit(1), s.visit(2)];
+  first.reset();
+  s.stage.step(2);
+  second.sendAll("here");
+  const { far } = s.arrive();
+  assertEquals(s.start(far).tunnel as number, 2);
+});
+
+testPool("a PublicConn that has ended its direction while it waits is served in full", 0, (s, stage) => {
+  const user = s.visit();
+  user.sendAll("question");
+  user.finish();
+  stage.step(2);
+  const { id, far } = s.arrive();
+  const { session } = s.start(far);
+  stage.step(2);
+  assertEquals(far.text(), "question");
+  assertEquals(s.told, [`end ${id} 1 8`]);
+  s.answer(far, session, START_CONNECTED);
+  far.sendAll("answer");
+  stage.until(() => user.read().count === 6, "the answer");
+  assertEquals(user.text(), "answer");
+});
+
+testPool("a ProxyConn that the client ends while it is idle is replaced", 1, (s) => {
+  s.takeNotices();
+  for (const end of ["finish", "reset"] as const) {
+    const { id, far } = s.arrive();
+    far[end]();
+    s.stage.step(2);
+    assertEquals(s.pool.proxy(id), undefined);
+    assertEquals(s.tickets.length, 1);
+  }
+});
+
+testPool("a ProxyConn on which the client speaks out of turn is closed", 1, (s) => {
+  s.takeNotices();
+  const { id, far } = s.arrive();
+  far.sendAll("sixteen bytes...");
+  s.stage.step(2);
+  assertEquals(s.pool.proxy(id), undefined);
+  assertEquals(s.tickets.length, 1);
+});
+
+testPool("a client that refuses a session ends its PublicConn and the ProxyConn", 1, (s, stage) => {
+  s.takeNotices();
+  const { id, far } = s.arrive();
+  const user = s.visit();
+  s.answer(far, s.start(far).session, START_REFUSED);
+  stage.until(() => user.read().state !== "open", "the end of the connection");
+  assertEquals([user.state, s.pool.proxy(id)], ["end", undefined]);
+  assertEquals(s.counters[Count.sessionsRefused], 1);
+});
+
+testPool("a ProxyConn that was idle for more than three seconds is asked before it gets payload", 1, (s, stage) => {
+  s.takeNotices();
+  const { far } = s.arrive();
+  s.pass(4);
+  const user = s.visit();
+  user.sendAll("precious");
+  stage.step(2);
+  const { ask, session } = s.start(far);
+  assert(ask);
+  assertEquals(far.text(), "");
+  s.answer(far, session, START_ALIVE);
+  assertEquals(far.text(), "precious");
+  s.answer(far, session, START_CONNECTED);
+  far.sendAll("reply");
+  stage.step(2);
+  assertEquals(user.text(), "reply");
+});
+
+for (const death of ["says nothing", "resets", "ends"]) {
+  testPool(
+    `when an idle ProxyConn ${death} when asked, another one gets the PublicConn's every byte`,
+    2,
+    (s, stage) => {
+      const notices = s.takeNotices();
+      const conns = [s.arrive(), s.arrive()];
+      s.pass(4);
+      const user = s.visit(9);
+      user.sendAll("first ");
+      user.finish();
+      stage.step(2);
+      const asked = conns.findIndex(({ far }) => far.read().count > 0);
+      const dead = conns[asked].far;
+      assert(s.start(dead).ask);
+      if (death === "resets") dead.reset();
+      else if (death === "ends") dead.close();
+      else s.pass(2);
+      stage.step(3);
+      assertEquals(s.pool.proxy(conns[asked].id), undefined);
+      // the other one has been idle as long and is asked as well
+      const { far } = conns[1 - asked];
+      const { ask, session, tunnel } = s.start(far);
+      assertEquals([ask, session as number, tunnel as number], [true, 1, 9]);
+      s.answer(far, session, START_ALIVE);
+      assertEquals(far.text(), "first ");
+      assertEquals(
+        readNotices(notices),
+        [{ type: "NotifyProxyShutdownPeerConn", proxy: conns[1 - asked].id, session, total: 6 }],
+        "nothing is told about the dead one",
+      );
+      assertEquals([s.counters[Count.sessionsOpened], s.counters[Count.sessionsReset]], [1, 0]);
+    },
+  );
+}
+
+testPool("when no other ProxyConn is there, the PublicConn of a dead one is the first to get a new one", 1, (s) => {
+  s.takeNotices();
+  const { far: dead } = s.arrive();
+  s.pass(4);
+  const [user] = [s.visit(1), s.visit(2)];
+  user.sendAll("kept");
+  assert(s.start(dead).ask);
+  s.pass(3);
+  const { far } = s.arrive();
+  const { ask, tunnel } = s.start(far);
+  assertEquals([ask, tunnel as number], [false, 1]);
+  s.stage.step(2);
+  assertEquals(far.text(), "kept");
+});
+
+testPool("a PublicConn that leaves while its ProxyConn is asked is a reset for the client", 1, (s, stage) => {
+  s.takeNotices();
+  const { id, far } = s.arrive();
+  s.pass(4);
+  const user = s.visit();
+  assert(s.start(far).ask);
+  user.reset();
+  stage.step(3);
+  stage.until(() => far.read().state !== "open", "the reset");
+  assertEquals(s.pool.proxy(id), undefined);
+  assertEquals(s.counters[Count.sessionsReset], 1);
+});
+
+testPool("when the ctl_conn is lost, sessions go on and everything else ends", 2, (s, stage) => {
+  s.takeNotices();
+  const conns = [s.arrive(), s.arrive()];
+  const users = [s.visit(), s.visit(), s.visit()];
+  for (const { far } of conns) assertEquals(s.start(far).session as number, 1);
+  assertEquals(s.pool.waiting, 1);
+  s.pool.lose();
+  stage.step(2);
+  assertEquals([s.tickets.length, s.pool.waiting], [0, 0]);
+  stage.until(() => users[2].read().state === "end", "the end of who waited");
+  for (const { far } of conns) {
+    s.answer(far, 1, START_CONNECTED);
+    far.sendAll("still here");
+  }
+  stage.step(2);
+  for (const user of users.slice(0, 2)) assertEquals(user.text(), "still here");
+  const late = s.visit();
+  stage.until(() => late.read().state === "end", "the end of who came too late");
+});
+
+testPool("notices that come on the notice connection reach their sessions", 1, (s, stage) => {
+  const notices = s.takeNotices();
+  const { id, far } = s.arrive();
+  const user = s.visit();
+  const { session } = s.start(far);
+  s.answer(far, session, START_CONNECTED);
+  user.close();
+  stage.step(2);
+  assertEquals(readNotices(notices), [{ type: "NotifyProxyShutdownPeerConn", proxy: id, session, total: 0 }]);
+  const writer = new NoticeWriter();
+  writer.appendShutdownPeer(id, session, 0);
+  writer.appendFreeProxyConn(id, session);
+  notices.sendAll(writer.bytes());
+  stage.step(2);
+  assertEquals(s.pool.proxy(id)?.state, "idle");
+});
+
+testPool("when the notice connection is lost, its sessions end by FIN and another one is made", 1, (s, stage) => {
+  const notices = s.takeNotices();
+  const { far } = s.arrive();
+  const user = s.visit();
+  const { session } = s.start(far);
+  s.answer(far, session, START_CONNECTED);
+  notices.close();
+  stage.step(2);
+  user.sendAll("to the end");
+  user.finish();
+  stage.until(() => far.read().state === "end", "the FIN");
+  assertEquals(far.text(), "to the end");
+  far.sendAll("and back");
+  far.finish();
+  stage.until(() => user.read().state === "end", "the other FIN");
+  assertEquals([user.text(), s.counters[Count.sessionsEnded]], ["and back", 1]);
+  s.takeNotices();
+});
+
+testPool("what breaks the protocol on the notice connection ends it", 1, (s, stage) => {
+  const { far } = s.arrive();
+  far.read().take();
+  far.sendAll("not a StartNoticesRsp, by no means");
+  stage.step(2);
+  stage.until(() => far.read().state !== "open", "the end of the connection");
+});
