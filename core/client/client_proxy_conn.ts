@@ -18,7 +18,8 @@ import {
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Count } from "../relay/counters.ts";
-import { type Notices, ProxyConn, type RelaySurroundings } from "../relay/proxy_conn.ts";
+import { type Notices, ProxyConn } from "../relay/proxy_conn.ts";
+import type { RelaySurroundings } from "../relay/surroundings.ts";
 import { LocalConnector, type LocalConnectorEvents } from "./local_connector.ts";
 
 // one of each per Worker: they are filled and used within one call

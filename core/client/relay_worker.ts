@@ -10,9 +10,9 @@ import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { relayCounters } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
 import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
-import { PipePool } from "../relay/pipe_pool.ts";
-import type { Notices, RelaySurroundings } from "../relay/proxy_conn.ts";
+import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
+import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
 import { CONTROL, type DrainedReport, type RelayConfig, type Resolved } from "./worker_config.ts";
@@ -34,15 +34,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     this.#context = context;
     this.relays = config.relays;
     const counters = relayCounters(config.relays, config.counters).row(config.index);
-    this.#around = {
-      loop: context.loop,
-      pipes: new PipePool(context.loop),
-      counters,
-      debugging: context.logs("debug"),
-      debug(message, proxy, session, detail) {
-        if (context.logs("debug")) context.log("debug", message, { proxy, session, detail });
-      },
-    };
+    this.#around = surroundingsOf(context, counters);
     this.#drain = new DrainWatch(context.loop, counters, () => 0, () => {
       context.report({ kind: "drained" } satisfies DrainedReport);
     });

@@ -3,11 +3,11 @@
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { shutdownWrite } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
-import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import type { Task } from "../reactor/event_loop.ts";
 import { Count } from "./counters.ts";
 import { FramePort } from "./frame_port.ts";
-import type { PipePool } from "./pipe_pool.ts";
 import { Relay, type RelayFailure } from "./relay.ts";
+import type { RelaySurroundings } from "./surroundings.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
 /**
@@ -27,20 +27,6 @@ export interface Notices {
   shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void;
   /** This session was reset. */
   reset(proxy: ProxyId, session: SessionNo): void;
-}
-
-/** What a ProxyConn uses of its Worker. */
-export interface RelaySurroundings {
-  /** The Worker's loop. */
-  readonly loop: EventLoop;
-  /** The Worker's pipes. */
-  readonly pipes: PipePool;
-  /** The Worker's row of counters. */
-  readonly counters: Float64Array;
-  /** Whether debug lines are wanted: ask before building one on the hot path. */
-  readonly debugging: boolean;
-  /** Writes a debug line about one connection, if such lines are wanted. */
-  debug(message: string, proxy: ProxyId, session: SessionNo, detail: string): void;
 }
 
 /** One pooled connection between the two programs. One thread. */

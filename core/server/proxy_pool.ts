@@ -6,7 +6,8 @@ import type { EventLoop } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
-import type { Notices, RelaySurroundings } from "../relay/proxy_conn.ts";
+import type { Notices } from "../relay/proxy_conn.ts";
+import type { RelaySurroundings } from "../relay/surroundings.ts";
 import type { PublicConn } from "./public_conn.ts";
 import { ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
 

@@ -7,9 +7,9 @@ import { Phase } from "../reactor/shared_state.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { relayCounters } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
-import { PipePool } from "../relay/pipe_pool.ts";
-import type { Notices, RelaySurroundings } from "../relay/proxy_conn.ts";
+import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
+import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
 import { type GreetedProxy, ProxyGreeting } from "./proxy_greeting.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
@@ -33,15 +33,7 @@ class ServerRelay implements Reactor, ProxyRequests {
     this.#context = context;
     this.#config = config;
     const counters = relayCounters(config.relays, config.counters).row(config.index);
-    this.#around = {
-      loop: context.loop,
-      pipes: new PipePool(context.loop),
-      counters,
-      debugging: context.logs("debug"),
-      debug(message, proxy, session, detail) {
-        if (context.logs("debug")) context.log("debug", message, { proxy, session, detail });
-      },
-    };
+    this.#around = surroundingsOf(context, counters);
     this.#drain = new DrainWatch(context.loop, counters, () => this.#waiting(), () => {
       context.report({ kind: "drained" } satisfies DrainedReport);
     });

@@ -16,7 +16,8 @@ import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { Count } from "../relay/counters.ts";
-import { type Notices, ProxyConn, type RelaySurroundings } from "../relay/proxy_conn.ts";
+import { type Notices, ProxyConn } from "../relay/proxy_conn.ts";
+import type { RelaySurroundings } from "../relay/surroundings.ts";
 import type { PublicConn } from "./public_conn.ts";
 
 /** Ms of idling after which a ProxyConn is asked before payload is trusted to it: a NAT may have forgotten it. */

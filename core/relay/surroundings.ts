@@ -1,0 +1,39 @@
+// What the sessions of one relay Worker share: its loop, its pipes, its counters, and a way to speak of one connection.
+import type { ProxyId, SessionNo } from "../protocol/ids.ts";
+import type { EventLoop } from "../reactor/event_loop.ts";
+import type { ReactorContext } from "../reactor/reactor_worker.ts";
+import { PipePool } from "./pipe_pool.ts";
+
+/** What a ProxyConn uses of its Worker. */
+export interface RelaySurroundings {
+  /** The Worker's loop. */
+  readonly loop: EventLoop;
+  /** The Worker's pipes. */
+  readonly pipes: PipePool;
+  /** The Worker's row of counters. */
+  readonly counters: Float64Array;
+  /** Whether debug lines are wanted: ask before building one on the hot path. */
+  readonly debugging: boolean;
+  /** Writes a debug line about one connection, if such lines are wanted. */
+  debug(message: string, proxy: ProxyId, session: SessionNo, detail: string): void;
+}
+
+/**
+ * Makes the surroundings of a relay Worker, with its first pipe.
+ *
+ * @param context The Worker.
+ * @param counters Its row.
+ * @throws {SystemError} When not even one pipe can be made.
+ */
+export function surroundingsOf(context: ReactorContext, counters: Float64Array): RelaySurroundings {
+  const debugging = context.logs("debug");
+  return {
+    loop: context.loop,
+    pipes: new PipePool(context.loop),
+    counters,
+    debugging,
+    debug(message, proxy, session, detail) {
+      if (debugging) context.log("debug", message, { proxy, session, detail });
+    },
+  };
+}
