@@ -1,0 +1,75 @@
+// A client that a test speaks itself, message by message, so that it can say what the real one never would.
+
+import { newInstance, newNonce } from "../../core/protocol/auth.ts";
+import { FrameReader } from "../../core/protocol/frame_reader.ts";
+import { FrameWriter } from "../../core/protocol/frame_writer.ts";
+import type { CtlMessage, NewCtlAccepted, NotifyClientNeedProxy } from "../../core/protocol/messages.ts";
+import { encodePreambleAndMeta } from "../../core/protocol/preamble.ts";
+import { MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../../core/protocol/wire.ts";
+import { writeAll } from "./conns.ts";
+
+/** A ctl_conn on which a test says what it likes; without a token. */
+export class CtlSpeaker implements Disposable {
+  readonly #conn: Deno.TcpConn;
+  readonly #reader = new FrameReader(MAX_FRAME_BYTES);
+
+  private constructor(conn: Deno.TcpConn) {
+    this.#conn = conn;
+  }
+
+  /** Connects to the ctl_port of 127.0.0.1. */
+  static async connect(ctlPort: number): Promise<CtlSpeaker> {
+    return new CtlSpeaker(await Deno.connect({ hostname: "127.0.0.1", port: ctlPort }));
+  }
+
+  /** Logs in without a token. */
+  async logIn(instance = newInstance()): Promise<NewCtlAccepted> {
+    await this.send({
+      type: "NewCtlReq",
+      version: PROTOCOL_VERSION,
+      nonce: newNonce(),
+      instance,
+      program: "test",
+    });
+    await this.next("NewCtlChallenge");
+    await this.send({ type: "NewCtlProof", auth: "none", proof: "" });
+    const response = await this.next("NewCtlRsp");
+    if (!response.ok) throw new Error(`The login was refused: ${response.reason}`);
+    return response;
+  }
+
+  /** Sends messages, all in one write. */
+  async send(...messages: CtlMessage[]): Promise<void> {
+    const writer = new FrameWriter();
+    for (const message of messages) writer.append(message);
+    await writeAll(this.#conn, writer.bytes());
+  }
+
+  /**
+   * The next message of a type; those of other types before it are dropped.
+   *
+   * @throws {Error} If the server closes the connection before that.
+   */
+  async next<T extends CtlMessage["type"]>(type: T): Promise<Extract<CtlMessage, { type: T }>> {
+    for (;;) {
+      for (let message = this.#reader.next(); message !== null; message = this.#reader.next()) {
+        if (message.type === type) return message as Extract<CtlMessage, { type: T }>;
+      }
+      const count = await this.#conn.read(this.#reader.room());
+      if (count === null) throw new Error(`The server closed the ctl_conn before a ${type}`);
+      this.#reader.filled(count);
+    }
+  }
+
+  /** Brings the ProxyConn that the server asks for. */
+  async bring(proxyPort: number, { worker, proxy, ticket }: NotifyClientNeedProxy): Promise<Deno.TcpConn> {
+    const conn = await Deno.connect({ hostname: "127.0.0.1", port: proxyPort });
+    await writeAll(conn, encodePreambleAndMeta(worker, proxy, ticket));
+    return conn;
+  }
+
+  /** Closes the connection. */
+  [Symbol.dispose](): void {
+    this.#conn.close();
+  }
+}
