@@ -27,7 +27,7 @@ import { writeResults } from "./report/write.ts";
 import type { Entry, Results } from "./results.ts";
 
 const CONTENDERS: readonly Contender[] = [direct, haproxy, cproxy, frp, rathole, bore, chisel];
-const FIGURES: readonly FigureOf[] = [throughput, connections, requests, latency, startup, memoryFigure, syscalls];
+const FIGURES: readonly FigureOf[] = [throughput, connections, requests, latency, syscalls, startup, memoryFigure];
 
 /** Those with the wanted names, in their own order. @throws {RangeError} For a name that there is not. */
 function chosen<T extends { name: string }>(all: readonly T[], names: readonly string[] | null, option: string): T[] {

@@ -7,7 +7,7 @@ import { medianOf } from "../results.ts";
 
 const WIDTH = 900;
 const PLOT_HEIGHT = 260;
-const HEAD_HEIGHT = 70;
+const HEAD_HEIGHT = 80;
 
 /** Metrics of one unit share a plot; those with another get one below. */
 function byUnit(metrics: readonly Metric[]): Metric[][] {
@@ -21,14 +21,16 @@ export function figureChart(results: Results, figure: FigureInfo): string | null
   const names = results.contenders.map(({ name }) => name)
     .filter((name) => figure.metrics.some(({ id }) => medianOf(results, id, name) !== null));
   if (names.length === 0) return null;
+  // A contender has the same colour in every chart.
+  const order = results.contenders.map(({ name }) => name);
   const plots = byUnit(figure.metrics);
   const height = HEAD_HEIGHT + plots.length * PLOT_HEIGHT;
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height });
   chart.setOption({
     animation: false,
     backgroundColor: "#fff",
-    title: { text: figure.title, left: "center", textStyle: { fontSize: 15 } },
-    legend: { top: 28, data: names },
+    title: { text: figure.title, left: "center", top: 4, textStyle: { fontSize: 15 } },
+    legend: { top: 34, itemGap: 22, data: names },
     grid: plots.map((_, i) => ({
       left: 70,
       right: 20,
@@ -43,17 +45,18 @@ export function figureChart(results: Results, figure: FigureInfo): string | null
     })),
     yAxis: plots.map(([{ unit, better }], i) => ({
       gridIndex: i,
-      type: "value",
+      // From idle to busy, times differ by a factor of a thousand.
+      type: unit === "µs" ? "log" : "value",
       name: `${unit} (${better} is better)`,
       nameTextStyle: { align: "left" },
     })),
     series: plots.flatMap((metrics, i) =>
-      names.map((name, n) => ({
+      names.map((name) => ({
         name,
         type: "bar",
         xAxisIndex: i,
         yAxisIndex: i,
-        itemStyle: { color: COLORS[n % COLORS.length] },
+        itemStyle: { color: COLORS[order.indexOf(name) % COLORS.length] },
         data: metrics.map(({ id }) => medianOf(results, id, name)),
       }))
     ),

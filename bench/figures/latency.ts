@@ -23,7 +23,8 @@ function latencyCase(state: "idle" | "busy", ping: (subject: Subject) => Promise
     })),
     async measure(subject) {
       const result = await ping(subject);
-      return Object.fromEntries(PERCENTILES.map(([key]) => [`latency.${state}.${key}`, result[key] * 1000]));
+      const values = PERCENTILES.map(([key]) => [`latency.${state}.${key}`, result[key] * 1000] as const);
+      return { ...Object.fromEntries(values), [`latency.${state}/pings`]: result.count };
     },
   };
 }

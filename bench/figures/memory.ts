@@ -57,8 +57,8 @@ function heldCase(number: number, seconds: number): Case {
     metrics: [
       { id: "memory.held", title: `memory with ${count} idle connections (PSS)`, unit: "MiB", better: "less" },
       { id: "memory.per_connection", title: "memory added per idle connection", unit: "KiB", better: "less" },
-      { id: "held", title: "idle connections held at once", unit: "", better: "more" },
-      { id: "held.throughput", title: `1 stream with ${count} held, over without`, unit: "", better: "more" },
+      { id: "held", title: "idle connections held at once", unit: "connections", better: "more" },
+      { id: "held.throughput", title: `1 stream with ${count} held, over without`, unit: "×", better: "more" },
     ],
     tunnelsOnly: true,
     fresh: true,

@@ -13,12 +13,12 @@ const total = (calls: SystemCalls) => Object.values(calls).reduce((sum, count) =
 
 function tracedCase(
   id: string,
-  title: string,
+  unit: string,
   load: (subject: Parameters<Case["measure"]>[0]) => Promise<number>,
 ): Case {
   return {
     id,
-    metrics: [{ id, title, unit: "", better: "less" }],
+    metrics: [{ id, title: `system calls per ${unit}`, unit: `calls/${unit}`, better: "less" }],
     tunnelsOnly: true,
     slow: true,
     async measure(subject) {
@@ -41,7 +41,7 @@ export const syscalls: FigureOf = ({ tracedMiB, tracedConnections }) => ({
     "connections by ab -c 50. strace slows everything down, so the numbers compare contenders, and are no counts of a run at " +
     "full speed",
   cases: [
-    tracedCase("syscalls.mib", "system calls per MiB", async ({ running, services }) => {
+    tracedCase("syscalls.mib", "MiB", async ({ running, services }) => {
       const load = {
         servicePort: services.bulk,
         publicPort: running.ports.bulk,
@@ -50,7 +50,7 @@ export const syscalls: FigureOf = ({ tracedMiB, tracedConnections }) => ({
       } as const;
       return (await moveBulk({ ...load, amount: { bytes: tracedMiB * MIB } })).bytes / MIB;
     }),
-    tracedCase("syscalls.connection", "system calls per connection", async ({ running }) => {
+    tracedCase("syscalls.connection", "connection", async ({ running }) => {
       const load = { port: running.ports.web, concurrency: CONCURRENCY, keepAlive: false, seconds: AB_SECONDS };
       return (await runAb({ ...load, requests: tracedConnections })).requests;
     }),

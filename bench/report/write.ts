@@ -9,6 +9,9 @@ const DRAW_LIMIT_MS = 60_000;
 /** Writes everything into `folder`, which is made where it is missing. */
 export async function writeResults(results: Results, folder: URL): Promise<void> {
   Deno.mkdirSync(folder, { recursive: true });
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (name.endsWith(".svg")) Deno.removeSync(new URL(name, folder)); // of an earlier run, with other figures perhaps
+  }
   Deno.writeTextFileSync(new URL("results.json", folder), JSON.stringify(results, null, 1) + "\n");
   const charts = await drawCharts(folder);
   Deno.writeTextFileSync(new URL("README.md", folder), markdown(results, charts));
