@@ -37,6 +37,7 @@ check: ## format, lint, types, documentation and architecture
 	$(DENO_RUN) fmt --check
 	$(DENO_RUN) lint
 	$(DENO_RUN) check .
+	$(DENO_RUN) check --config bench/charts/deno.json bench/charts
 	$(if $(LIBRARY),$(DENO_RUN) doc --lint $(LIBRARY))
 	$(DENO_RUN) test --allow-all --quiet tests/architecture_test.ts
 
