@@ -1,13 +1,11 @@
 // A ctl_conn: frames in whatever pieces, heartbeats, and every way in which it ends.
 
 import { CtlConn } from "../core/protocol/ctl_conn.ts";
-import { FrameReader } from "../core/protocol/frame_reader.ts";
-import { FrameWriter } from "../core/protocol/frame_writer.ts";
 import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
-import { MAX_FRAME_BYTES } from "../core/protocol/wire.ts";
 import { assert, assertEquals, assertStringIncludes } from "./support/assert.ts";
+import { bytesOf, messagesAt } from "./support/ctl_peer.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
 const LOGIN_MS = 5000;
@@ -27,28 +25,6 @@ class Owner {
   onClosed(reason: string): void {
     this.closed.push(reason);
   }
-}
-
-function bytesOf(...messages: CtlMessage[]): Uint8Array {
-  const writer = new FrameWriter();
-  for (const message of messages) writer.append(message);
-  return writer.bytes().slice();
-}
-
-/** All whole messages that came at the far end. */
-function messagesAt(peer: Peer): CtlMessage[] {
-  const bytes = peer.read().take();
-  const reader = new FrameReader(MAX_FRAME_BYTES);
-  const messages: CtlMessage[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const room = reader.room();
-    const count = Math.min(room.length, bytes.length - at);
-    room.set(bytes.subarray(at, at + count));
-    reader.filled(count);
-    at += count;
-    for (let message = reader.next(); message !== null; message = reader.next()) messages.push(message);
-  }
-  return messages;
 }
 
 const free = (n: number): CtlMessage => ({ type: "FreeProxyConnReq", proxy: proxyId(n), session: sessionNo(1) });
