@@ -138,9 +138,9 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     this.#context.mailbox.send(CONTROL, Record.FREE_PROXY, 0, proxy, session);
   }
 
-  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void {
     const conn = this.#noticeConnOf(proxy);
-    if (conn !== undefined) return conn.shutdownPeer(proxy, session, total);
+    if (conn !== undefined) return conn.shutdownPeer(proxy, session, total, urgent);
     const { mailbox } = this.#context;
     mailbox.send(CONTROL, Record.SHUTDOWN_PEER, 0, proxy, session, highWord(total), lowWord(total));
   }

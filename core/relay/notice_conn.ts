@@ -9,10 +9,16 @@ import { ProtocolError } from "../protocol/protocol_error.ts";
 import { PROXY_FRAME_BYTES } from "../protocol/proxy_frame.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import type { Notices } from "./proxy_conn.ts";
 
 /** Receives in one turn, so that one peer's flood leaves time for the others. */
 const ROUNDS = 16;
+/**
+ * Ms for which a notice that nobody waits for may wait for company. Under load it leaves with the next one that is urgent,
+ * which saves a wake-up on either side for every session.
+ */
+const PATIENCE_MS = 1;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 1 << 20;
 
@@ -27,7 +33,7 @@ export interface NoticeConnEvents {
 }
 
 /** See the file's head. One thread. */
-export class NoticeConn implements Task, Notices {
+export class NoticeConn implements Task, TimerTarget, Notices {
   /** Kept by the loop. */
   queued: boolean = false;
   /** The number that it had as a ProxyConn: it tells which Workers it joins. */
@@ -38,6 +44,7 @@ export class NoticeConn implements Task, Notices {
   readonly #reader = new NoticeReader();
   readonly #writer = new NoticeWriter();
   readonly #flush: Task;
+  readonly #patience = new Timer(this);
   /** Bytes of StartNoticesRsp that have not come yet. */
   #responseMissing: number;
   readonly #response = new Uint8Array(PROXY_FRAME_BYTES);
@@ -64,15 +71,16 @@ export class NoticeConn implements Task, Notices {
   }
 
   /** Tells the end of a direction. */
-  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void {
     this.#writer.appendShutdownPeer(proxy, session, total);
-    this.#flushSoon();
+    if (urgent) this.#flushSoon();
+    else this.#flushLater();
   }
 
   /** Tells that a session is finished on the client. */
   free(proxy: ProxyId, session: SessionNo): void {
     this.#writer.appendFreeProxyConn(proxy, session);
-    this.#flushSoon();
+    this.#flushLater();
   }
 
   /** Tells a reset. */
@@ -85,7 +93,17 @@ export class NoticeConn implements Task, Notices {
     if (this.#open) this.#loop.enqueueLast(this.#flush);
   }
 
+  #flushLater(): void {
+    if (this.#open && !this.#patience.isSet) this.#loop.setTimer(this.#patience, PATIENCE_MS);
+  }
+
+  /** Nothing urgent came along. */
+  onTimer(): void {
+    this.#flushNow();
+  }
+
   #flushNow(): void {
+    this.#loop.timers.clear(this.#patience);
     const writer = this.#writer;
     while (this.#open && writer.length > 0 && this.#socket.writable) {
       const count = send(this.#socket.fd, writer.bytes());
@@ -150,6 +168,7 @@ export class NoticeConn implements Task, Notices {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#loop.timers.clear(this.#patience);
     if (this.#writer.length > 0 && this.#socket.writable) send(this.#socket.fd, this.#writer.bytes());
     this.#socket.close();
   }

@@ -23,8 +23,11 @@ export type ProxyState = "idle" | "starting" | "relaying" | "finished" | "closed
 
 /** Where notices to the other side go: the control Worker, which puts them on the ctl_conn. */
 export interface Notices {
-  /** This side's endpoint ended after `total` bytes, all of them written to the ProxyConn. */
-  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void;
+  /**
+   * This side's endpoint ended after `total` bytes, all of them written to the ProxyConn. Not `urgent` when the other
+   * direction has ended before: nobody then waits for more than to forget the session, and it may be told a little later.
+   */
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void;
   /** This session was reset. */
   reset(proxy: ProxyId, session: SessionNo): void;
 }
@@ -136,7 +139,7 @@ export abstract class ProxyConn implements Task {
   #tellOutEnded(): void {
     this.#outTold = true;
     if (this.#orphaned) shutdownWrite(this.socket.fd);
-    else this.#notices.shutdownPeer(this.id, this.session, this.relay.out.moved);
+    else this.#notices.shutdownPeer(this.id, this.session, this.relay.out.moved, !this.relay.in.ended);
   }
 
   #finishSession(): void {

@@ -111,8 +111,8 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget, Notices, Notice
   }
 
   /** The end of a direction, told beside the ctl_conn where there is a way. */
-  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
-    (this.#noticeConnOf(proxy) ?? this.#notices).shutdownPeer(proxy, session, total);
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void {
+    (this.#noticeConnOf(proxy) ?? this.#notices).shutdownPeer(proxy, session, total, urgent);
   }
 
   /** A reset, told beside the ctl_conn where there is a way. */
