@@ -1,0 +1,242 @@
+// The ControlMap: clients with their tunnels, who has which port, and a client that comes back.
+
+import { Errno } from "../ffi/errno.ts";
+import { CtlConn, type CtlConnOwner } from "../core/protocol/ctl_conn.ts";
+import { type ControlId, proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import type { CtlMessage } from "../core/protocol/messages.ts";
+import { ControlMap, type ControlMapActions, type SessionMessage } from "../core/server/control_map.ts";
+import type { Tunnel } from "../core/server/control.ts";
+import { assert, assertEquals } from "./support/assert.ts";
+import { exchange, messagesAt, only } from "./support/ctl_peer.ts";
+import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
+
+const HEARTBEAT_MS = 10_000;
+
+/** A map, and what it had done. */
+class Town implements ControlMapActions {
+  readonly stage: Stage;
+  readonly map: ControlMap;
+  readonly deeds: string[] = [];
+  readonly lines: string[] = [];
+  readonly forwarded: [ControlId, SessionMessage][] = [];
+
+  constructor(stage: Stage, bind = "0.0.0.0") {
+    this.stage = stage;
+    const heartbeats = { heartbeatIntervalMs: HEARTBEAT_MS, heartbeatTimeoutMs: 3 * HEARTBEAT_MS };
+    this.map = new ControlMap(this, { proxyPort: 8090, bind, ...heartbeats });
+  }
+
+  announce = (control: ControlId) => void this.deeds.push(`announce ${control}`);
+  withdraw = (control: ControlId) => void this.deeds.push(`withdraw ${control}`);
+  listen = ({ id, port }: Tunnel, control: ControlId) => void this.deeds.push(`listen ${id} ${port} for ${control}`);
+  unlisten = ({ id }: Tunnel) => void this.deeds.push(`unlisten ${id}`);
+  forward = (control: ControlId, message: SessionMessage) => void this.forwarded.push([control, message]);
+  log = (message: string, fields: Readonly<Record<string, string | number | boolean>>) =>
+    void this.lines.push([message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
+
+  /** A client that has logged in. */
+  enter(instance: string, address = "192.0.2.1:50000"): Peer {
+    const { fd, peer } = this.stage.connectUnwatched();
+    let owner: CtlConnOwner | null = null;
+    const conn = new CtlConn(this.stage.loop, fd, {
+      onMessage: (message) => owner!.onMessage(message),
+      onClosed: (reason) => owner!.onClosed(reason),
+    }, 5000);
+    owner = this.map.add({ conn, instance, program: "test 1", address, proof: "ab".repeat(32) });
+    this.stage.step(2);
+    const rsp = only(messagesAt(peer), "NewCtlRsp");
+    assert(rsp.ok);
+    return peer;
+  }
+
+  /** A request for a port, and what is answered at once. */
+  ask(client: Peer, no: number, port: number, name = `tunnel ${no}`): CtlMessage[] {
+    return this.exchange(client, { type: "NewTunnelReq", tunnel: tunnelNo(no), name, remote_port: port });
+  }
+
+  exchange(client: Peer, ...messages: CtlMessage[]): CtlMessage[] {
+    return exchange(this.stage, client, ...messages);
+  }
+
+  /** The acceptor has opened a port, or not. */
+  opened(client: Peer, id: number, port: number, code = 0): CtlMessage[] {
+    this.map.onListening(id, port, code);
+    this.stage.step();
+    return messagesAt(client);
+  }
+
+  dispose(): void {
+    for (const { conn } of this.map.values()) conn.close();
+  }
+}
+
+function testTown(name: string, body: (town: Town, stage: Stage) => void): void {
+  testOnStage(name, (stage) => {
+    const town = new Town(stage);
+    try {
+      body(town, stage);
+    } finally {
+      town.dispose();
+    }
+  });
+}
+
+function refusal(messages: CtlMessage[]): string {
+  const rsp = only(messages, "NewTunnelRsp");
+  assert(!rsp.ok);
+  return rsp.reason;
+}
+
+testTown("a client is announced before it is told that it is in", (town, stage) => {
+  const client = town.enter("a");
+  assertEquals(town.deeds, ["announce 1"]);
+  assertEquals(town.lines, ["Client has logged in client=1 address=192.0.2.1:50000 program=test 1"]);
+  stage.advance(HEARTBEAT_MS);
+  assertEquals(messagesAt(client), [{ type: "Heartbeat" }]);
+});
+
+testTown("a tunnel is up when its port is open", (town) => {
+  const client = town.enter("a");
+  assertEquals(town.ask(client, 1, 8000, "web"), []);
+  assertEquals(town.deeds.at(-1), "listen 1 8000 for 1");
+  assertEquals(town.opened(client, 1, 8000), [
+    { type: "NewTunnelRsp", tunnel: tunnelNo(1), ok: true, address: "0.0.0.0", remote_port: 8000 },
+  ]);
+  assertEquals(town.lines.at(-1), "Tunnel is up name=web public=0.0.0.0:8000 client=1");
+});
+
+testTown("a client that asks for any port is told which one it got", (town) => {
+  const client = town.enter("a");
+  town.ask(client, 1, 0);
+  town.ask(client, 2, 0);
+  assertEquals(town.deeds.slice(-2), ["listen 1 0 for 1", "listen 2 0 for 1"]);
+  const rsp = only(town.opened(client, 2, 40_000), "NewTunnelRsp");
+  assert(rsp.ok);
+  assertEquals([rsp.tunnel as number, rsp.remote_port], [2, 40_000]);
+});
+
+testTown("a port that another client has is refused with its tunnel's name", (town) => {
+  const [one, other] = [town.enter("a"), town.enter("b", "192.0.2.2:50000")];
+  town.ask(one, 1, 8000, "web");
+  const text = 'Port 8000 belongs to tunnel "web" of the client at 192.0.2.1:50000';
+  assertEquals(refusal(town.ask(other, 1, 8000)), text, "also while it is being opened");
+  town.opened(one, 1, 8000);
+  assertEquals(refusal(town.ask(other, 1, 8000)), text);
+  assertEquals(refusal(town.ask(one, 2, 8000)), 'Port 8000 belongs to tunnel "web" of this client');
+  assertEquals(town.ask(other, 1, 8001), [], "and another one can be had under the same number");
+});
+
+testTown("a port that cannot be opened is refused with the reason, and the next attempt is a new one", (town) => {
+  const client = town.enter("a");
+  const attempts: [number, number, string][] = [
+    [80, Errno.EACCES, "Port 80 may not be opened by the server's user"],
+    [8000, Errno.EADDRINUSE, "Port 8000 is in use on the server by another program"],
+    [0, Errno.EADDRINUSE, "No port is free"],
+    [8001, Errno.EMFILE, "Port 8001 cannot be opened: EMFILE"],
+  ];
+  attempts.forEach(([port, code, text], i) => {
+    assertEquals(town.ask(client, 1, port), []);
+    assertEquals(refusal(town.opened(client, i + 1, port, code)), text);
+  });
+  town.ask(client, 1, 8000);
+  const rsp = only(town.opened(client, attempts.length + 1, 8000), "NewTunnelRsp");
+  assert(rsp.ok);
+});
+
+testTown("a closed tunnel gives its port back", (town) => {
+  const client = town.enter("a");
+  town.ask(client, 1, 8000, "web");
+  town.opened(client, 1, 8000);
+  town.exchange(client, { type: "CloseTunnel", tunnel: tunnelNo(1), reason: "enough" });
+  assertEquals(town.deeds.at(-1), "unlisten 1");
+  assertEquals(town.lines.at(-1), "Tunnel is down name=web public=0.0.0.0:8000 client=1 reason=enough");
+  town.exchange(client, { type: "CloseTunnel", tunnel: tunnelNo(1), reason: "again" });
+  assertEquals(town.deeds.at(-1), "unlisten 1");
+  assertEquals(town.ask(client, 1, 8000), []);
+});
+
+testTown("a client that goes takes its tunnels with it, and no other's", (town, stage) => {
+  const [one, other] = [town.enter("a"), town.enter("b")];
+  town.ask(one, 1, 8000, "web");
+  town.opened(one, 1, 8000);
+  town.ask(one, 2, 0, "not open yet");
+  town.ask(other, 1, 8001, "stays");
+  town.opened(other, 3, 8001);
+  town.deeds.length = 0;
+  one.close();
+  stage.step(3);
+  assertEquals(town.deeds, ["unlisten 1", "unlisten 2", "withdraw 1"]);
+  assertEquals(town.lines.slice(-2), [
+    "Tunnel is down name=web public=0.0.0.0:8000 client=1 reason=closed by the peer",
+    "Client has gone client=1 address=192.0.2.1:50000 reason=closed by the peer",
+  ]);
+  assertEquals(town.opened(other, 2, 40_000), [], "a port that opens too late is nobody's");
+  assertEquals(town.ask(other, 2, 8000), []);
+  assertEquals([...town.map.values()].map(({ id }) => id as number), [2]);
+});
+
+testTown("a client that returns replaces itself, and gets its port at once", (town, stage) => {
+  const former = town.enter("a");
+  town.ask(former, 1, 8000, "web");
+  town.opened(former, 1, 8000);
+  town.deeds.length = 0;
+  const returned = town.enter("a", "192.0.2.1:50001");
+  assertEquals(town.deeds, ["unlisten 1", "withdraw 1", "announce 2"]);
+  assertEquals(
+    town.lines.at(-2),
+    "Client has gone client=1 address=192.0.2.1:50000 reason=replaced by a new connection of the same client",
+  );
+  assertEquals(town.ask(returned, 1, 8000), []);
+  assertEquals(town.deeds.at(-1), "listen 2 8000 for 2");
+  stage.until(() => former.read().state !== "open", "the end of the former connection");
+  assertEquals([...town.map.values()].length, 1);
+});
+
+testTown("a dead connection that ends after its client has returned changes nothing", (town, stage) => {
+  const former = town.enter("a");
+  town.enter("a");
+  const { length } = town.deeds;
+  former.reset();
+  stage.step(3);
+  assertEquals(town.deeds.length, length);
+  assertEquals([...town.map.values()].map(({ id }) => id as number), [2]);
+});
+
+testTown("notices about sessions are passed on under the number of their own client", (town) => {
+  const [one, other] = [town.enter("a"), town.enter("b")];
+  const notice: SessionMessage = { type: "ResetSession", proxy: proxyId(5), session: sessionNo(1) };
+  town.exchange(other, notice);
+  town.exchange(one, { ...notice, type: "FreeProxyConnReq" });
+  assertEquals(town.forwarded, [[2 as ControlId, notice], [1 as ControlId, { ...notice, type: "FreeProxyConnReq" }]]);
+});
+
+testTown("a client that breaks the protocol is cut off", (town, stage) => {
+  const wrong: CtlMessage[] = [
+    { type: "NewTunnelReq", tunnel: tunnelNo(1), name: "twice", remote_port: 0 },
+    { type: "NewCtlRsp", ok: false, reason: "" },
+    { type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(1), ticket: new Uint8Array(16) },
+  ];
+  const reasons = [
+    "Tunnel 1 is there already",
+    "NewCtlRsp does not belong here",
+    "NotifyClientNeedProxy does not belong here",
+  ];
+  wrong.forEach((message, i) => {
+    const client = town.enter(`client ${i}`);
+    town.ask(client, 1, 0);
+    town.exchange(client, message);
+    stage.until(() => client.read().state !== "open", "the end of the connection");
+    assert(town.lines.at(-1)!.endsWith(`reason=${reasons[i]}`), town.lines.at(-1));
+  });
+  assertEquals([...town.map.values()], []);
+});
+
+testTown("a client that falls silent is given up", (town, stage) => {
+  const client = town.enter("a");
+  town.ask(client, 1, 8000);
+  for (let i = 0; i < 31; i++) stage.advance(1000);
+  assertEquals([...town.map.values()], []);
+  assert(town.lines.at(-1)!.endsWith("reason=silent for 30 s"), town.lines.at(-1));
+  assertEquals(town.deeds.slice(-2), ["unlisten 1", "withdraw 1"]);
+  stage.until(() => client.read().state !== "open", "the end of the connection");
+});
