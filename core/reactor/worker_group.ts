@@ -4,7 +4,7 @@ import type { Descriptor } from "../../ffi/descriptor.ts";
 import { openEventfd } from "../../ffi/eventfd.ts";
 import type { Wiring } from "./mailbox.ts";
 import type { Level, LogFields, WorkerPost, WorkerStart } from "./reactor_worker.ts";
-import { SharedState } from "./shared_state.ts";
+import { Phase, SharedState } from "./shared_state.ts";
 import { allocateRing } from "./spsc_ring.ts";
 
 /** One Worker to start. */
@@ -117,6 +117,9 @@ export class WorkerGroup {
       case "failed":
         return this.#events.onFailure(member.spec.name, `${post.message}\n${post.stack}`);
       case "stopped":
+        if (this.#state.phase !== Phase.STOP) {
+          return this.#events.onFailure(member.spec.name, "Its loop ended by itself");
+        }
         member.stopped = true;
         if (this.#members.every(({ stopped }) => stopped)) {
           clearInterval(this.#watch);

@@ -4,18 +4,26 @@ import { receive, send } from "../../ffi/socket.ts";
 import { PROXY_FRAME_BYTES } from "../protocol/proxy_frame.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
+// one buffer per Worker, as a frame nearly always comes whole: a buffer for each of 10,000 idle connections would be the
+// largest thing that they hold
+const shared = new Uint8Array(PROXY_FRAME_BYTES);
+const sharedView = new DataView(shared.buffer);
+
 /** See the file's head. One thread. */
 export class FramePort {
-  /** The frame that is being received; complete when {@linkcode receive} says so, until the next call. */
-  readonly frame: DataView = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-  readonly #bytes = new Uint8Array(this.frame.buffer);
   readonly #socket: StreamSocket;
-  #have = 0;
+  /** The first bytes of a frame whose others have not come yet. */
+  #begun: Uint8Array | null = null;
   #unsent: Uint8Array | null = null;
 
   /** Joins it to a ProxyConn's socket. */
   constructor(socket: StreamSocket) {
     this.#socket = socket;
+  }
+
+  /** The frame that {@linkcode receive} has completed, until any other one is received. */
+  get frame(): DataView {
+    return sharedView;
   }
 
   /** Whether frames wait to be sent: payload must not overtake them. */
@@ -29,18 +37,21 @@ export class FramePort {
    * @returns 1 when {@linkcode frame} is complete, 0 when it is not yet, -1 at the end of the stream, or on an error.
    */
   receive(): -1 | 0 | 1 {
-    while (this.#have < PROXY_FRAME_BYTES) {
-      const room = this.#have === 0 ? this.#bytes : this.#bytes.subarray(this.#have);
-      const count = receive(this.#socket.fd, room);
-      if (count === -Errno.EINTR) continue;
-      if (count === -Errno.EAGAIN) {
-        this.#socket.readable = false;
-        return 0;
-      }
-      if (count <= 0) return -1;
-      this.#have += count;
+    let have = 0;
+    if (this.#begun !== null) {
+      shared.set(this.#begun);
+      have = this.#begun.length;
     }
-    this.#have = 0;
+    while (have < PROXY_FRAME_BYTES) {
+      const count = receive(this.#socket.fd, have === 0 ? shared : shared.subarray(have));
+      if (count > 0) have += count;
+      else if (count === -Errno.EAGAIN) {
+        this.#socket.readable = false;
+        this.#begun = have === 0 ? null : shared.slice(0, have);
+        return 0;
+      } else if (count !== -Errno.EINTR) return -1;
+    }
+    this.#begun = null;
     return 1;
   }
 
