@@ -62,10 +62,17 @@ export class StreamSocket implements Channel {
     resetOnClose(this.fd);
   }
 
+  /** The streams are complete: what is still in the kernel's buffers is to arrive, whatever becomes of this process. */
+  unguard(): void {
+    if (!this.#guarded) return;
+    this.#guarded = false;
+    endOnClose(this.fd);
+  }
+
   /** Closes it at the end of the turn; again is nothing. What was written before is still delivered. */
   close(): void {
     if (!this.#open) return;
-    if (this.#guarded) endOnClose(this.fd);
+    this.unguard();
     this.#drop();
   }
 

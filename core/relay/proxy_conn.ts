@@ -71,7 +71,6 @@ export abstract class ProxyConn implements Task {
     this.frames = new FramePort(socket);
     this.relay = new Relay(around.pipes, around.counters);
     socket.task = this;
-    socket.guard();
     around.counters[Count.proxyConnsOpened]++;
   }
 
@@ -98,6 +97,7 @@ export abstract class ProxyConn implements Task {
   protected beginSession(session: SessionNo): void {
     this.session = session;
     this.state = "starting";
+    this.socket.guard();
     this.relay.begin();
     this.#outTold = false;
     this.#inShut = false;
@@ -146,6 +146,7 @@ export abstract class ProxyConn implements Task {
     this.endpoint!.close();
     this.endpoint = null;
     this.state = "finished";
+    this.socket.unguard();
     this.around.counters[Count.sessionsEnded]++;
     const { around, relay } = this;
     if (around.debugging) {

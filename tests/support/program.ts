@@ -103,9 +103,8 @@ export class Program {
     }
   }
 
-  /** Sends SIGTERM if it still runs, SIGKILL `limit` milliseconds later, and waits for its end. */
-  async stop(limit = 15_000): Promise<Deno.CommandStatus> {
-    this.kill("SIGTERM");
+  /** Waits for it to end by itself; sends SIGKILL `limit` milliseconds later. */
+  async end(limit = 15_000): Promise<Deno.CommandStatus> {
     const timer = setTimeout(() => this.kill("SIGKILL"), limit);
     try {
       const status = await this.#child.status;
@@ -114,6 +113,12 @@ export class Program {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Sends SIGTERM if it still runs, SIGKILL `limit` milliseconds later, and waits for its end. */
+  async stop(limit = 15_000): Promise<Deno.CommandStatus> {
+    this.kill("SIGTERM");
+    return await this.end(limit);
   }
 
   /** Sends it a signal; one that has ended gets none. */
