@@ -32,6 +32,8 @@ export class LocalConnector implements Task, TimerTarget {
   readonly #timer = new Timer(this);
   #addresses: readonly SocketAddress[] = [];
   #next = 0;
+  /** Addresses of this round that fell short of something that may be there later. */
+  #short = 0;
   #deadline = 0;
   #socket: StreamSocket | null = null;
   #lastError = 0;
@@ -46,6 +48,7 @@ export class LocalConnector implements Task, TimerTarget {
   start(addresses: readonly SocketAddress[]): void {
     this.#addresses = addresses;
     this.#next = 0;
+    this.#short = 0;
     this.#lastError = Errno.ECONNREFUSED;
     this.#deadline = this.#loop.now + CONNECT_MS;
     this.#loop.setTimer(this.#timer, CONNECT_MS);
@@ -57,8 +60,14 @@ export class LocalConnector implements Task, TimerTarget {
       const address = this.#addresses[this.#next];
       const code = this.#begin(address);
       if (code === 0) return;
-      if (isShortage(code)) return this.#loop.setTimer(this.#timer, RETRY_MS);
-      this.#lastError = code;
+      if (isShortage(code)) this.#short++;
+      else this.#lastError = code;
+    }
+    // an address without a route may look like a shortage (::1 on a host without IPv6): the others have their turn first
+    if (this.#short > 0 && this.#short === this.#addresses.length) {
+      this.#next = 0;
+      this.#short = 0;
+      return this.#loop.setTimer(this.#timer, RETRY_MS);
     }
     this.#end();
     this.#events.onLocalRefused(this.#lastError);

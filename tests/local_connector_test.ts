@@ -1,0 +1,228 @@
+// Connecting a LocalConn: addresses in turn, unix sockets, and what passes by itself.
+
+import { close, type Descriptor } from "../ffi/descriptor.ts";
+import { Errno } from "../ffi/errno.ts";
+import { accept, connect, listenOn, openSocket, takeSocketError } from "../ffi/socket.ts";
+import { Family, type SocketAddress, unixAddress } from "../ffi/socket_address.ts";
+import { LocalConnector } from "../core/client/local_connector.ts";
+import type { StreamSocket } from "../core/reactor/stream_socket.ts";
+import { assert, assertEquals } from "./support/assert.ts";
+import { withoutDescriptors } from "./support/descriptors.ts";
+import { accepted, listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";
+
+/** A connector, and how its last attempt went. */
+class Attempt {
+  readonly connector: LocalConnector;
+  readonly outcomes: string[] = [];
+  socket: StreamSocket | null = null;
+  readonly #stage: Stage;
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+    this.connector = new LocalConnector(stage.loop, {
+      onLocalConnected: (socket) => {
+        this.socket = socket;
+        this.outcomes.push("connected");
+      },
+      onLocalRefused: (code) => this.outcomes.push(`refused ${code}`),
+      onLocalReset: (code) => this.outcomes.push(`reset ${code}`),
+    });
+  }
+
+  /** The outcome of one attempt. */
+  to(...addresses: SocketAddress[]): string {
+    this.outcomes.length = 0;
+    this.connector.start(addresses);
+    this.#stage.until(() => this.outcomes.length > 0, "an outcome");
+    this.#stage.step(2);
+    assertEquals(this.outcomes.length, 1);
+    return this.outcomes[0];
+  }
+
+  dispose(): void {
+    this.connector.cancel();
+    this.socket?.close();
+  }
+}
+
+function testAttempt(name: string, body: (attempt: Attempt, stage: Stage) => void): void {
+  testOnStage(name, (stage) => {
+    const attempt = new Attempt(stage);
+    try {
+      body(attempt, stage);
+    } finally {
+      attempt.dispose();
+    }
+  });
+}
+
+/** A port of 127.0.0.1 on which nobody listens. */
+function nobody(): SocketAddress {
+  const { fd, address } = listenSomewhere();
+  close(fd);
+  return address;
+}
+
+/** Calls `body` with a listening unix socket. */
+function withUnixSocket(backlog: number, body: (fd: Descriptor, address: SocketAddress) => void): void {
+  const folder = Deno.makeTempDirSync({ prefix: "cproxy-" });
+  const address = unixAddress(`${folder}/app.sock`);
+  const fd = listenOn(address, backlog) as Descriptor;
+  assert(fd >= 0, `errno ${-fd}`);
+  try {
+    body(fd, address);
+  } finally {
+    close(fd);
+    Deno.removeSync(folder, { recursive: true });
+  }
+}
+
+function assertTalks(stage: Stage, socket: StreamSocket, far: Peer): void {
+  const near = stage.peer(socket.fd);
+  near.sendAll("hello");
+  far.sendAll("welcome");
+  stage.step();
+  assertEquals([far.text(), near.text()], ["hello", "welcome"]);
+}
+
+testAttempt("the LocalServer that listens is connected to", (attempt, stage) => {
+  const { fd, address } = listenSomewhere();
+  assertEquals(attempt.to(address), "connected");
+  assertTalks(stage, attempt.socket!, stage.peer(accepted(fd)));
+  assertEquals(stage.loop.timers.size, 0);
+  attempt.socket = null;
+  stage.peer(fd);
+});
+
+testAttempt("nobody there is a refusal", (attempt, stage) => {
+  assertEquals(attempt.to(nobody()), `refused ${Errno.ECONNREFUSED}`);
+  assertEquals(stage.loop.timers.size, 0);
+});
+
+testAttempt("no address at all is a refusal", (attempt) => {
+  assertEquals(attempt.to(), `refused ${Errno.ECONNREFUSED}`);
+});
+
+testAttempt("when an address refuses, the next one is tried", (attempt, stage) => {
+  const { fd, address } = listenSomewhere();
+  stage.peer(fd);
+  assertEquals(attempt.to(nobody(), nobody(), address), "connected");
+  stage.peer(accepted(fd));
+});
+
+testAttempt("a unix socket is connected to", (attempt, stage) => {
+  withUnixSocket(4, (fd, address) => {
+    assertEquals(attempt.to(address), "connected");
+    assertTalks(stage, attempt.socket!, stage.peer(accepted(fd)));
+    attempt.socket = null;
+  });
+});
+
+testAttempt("a unix socket that is not there is a refusal with its reason", (attempt) => {
+  assertEquals(attempt.to(unixAddress("/nonexistent/app.sock")), "refused 2");
+});
+
+testAttempt("a unix socket whose queue is full is tried again until there is room", (attempt, stage) => {
+  withUnixSocket(1, (fd, address) => {
+    const waiting = fill(stage, address);
+    attempt.connector.start([address]);
+    stage.advance(200);
+    assertEquals(attempt.outcomes, []);
+    for (let i = 0; i < waiting; i++) stage.peer(accept(fd) as Descriptor);
+    stage.advance(50);
+    stage.until(() => attempt.outcomes.length > 0, "an outcome");
+    assertEquals(attempt.outcomes, ["connected"]);
+    stage.peer(accepted(fd));
+  });
+});
+
+testAttempt("an address that has no room now does not hold up the others", (attempt, stage) => {
+  withUnixSocket(1, (fd, full) => {
+    const waiting = fill(stage, full);
+    const { fd: listener, address } = listenSomewhere();
+    stage.peer(listener);
+    attempt.connector.start([full, address]);
+    stage.step(3);
+    assertEquals(attempt.outcomes, ["connected"]);
+    stage.peer(accepted(listener));
+    attempt.socket!.close();
+    attempt.socket = null;
+    assertEquals(attempt.to(full, nobody()), `refused ${Errno.ECONNREFUSED}`, "and one that refuses is believed");
+    for (let i = 0; i < waiting; i++) stage.peer(accept(fd) as Descriptor);
+  });
+});
+
+/** Fills the accept queue of a unix socket; says with how many. */
+function fill(stage: Stage, address: SocketAddress): number {
+  for (let i = 0;; i++) {
+    const fd = openSocket(Family.UNIX) as Descriptor;
+    const code = connect(fd, address);
+    stage.peer(fd);
+    if (code === -Errno.EAGAIN) return i;
+    assertEquals(code, 0);
+  }
+}
+
+testAttempt("without descriptors it is tried again, and for ten seconds at most", (attempt, stage) => {
+  const { fd, address } = listenSomewhere();
+  stage.peer(fd);
+  withoutDescriptors((free) => {
+    attempt.connector.start([address]);
+    stage.advance(100);
+    assertEquals(attempt.outcomes, []);
+    free();
+    stage.advance(50);
+    stage.step();
+    assertEquals(attempt.outcomes.splice(0), ["connected"]);
+    attempt.socket!.close();
+    attempt.socket = null;
+  });
+  stage.peer(accepted(fd));
+  stage.step();
+  withoutDescriptors(() => {
+    attempt.connector.start([address]);
+    for (let i = 0; i < 9; i++) stage.advance(1000);
+    assertEquals(attempt.outcomes, []);
+    stage.advance(1100);
+    assertEquals(attempt.outcomes, [`refused ${Errno.ETIMEDOUT}`]);
+  });
+  assertEquals(stage.loop.timers.size, 0);
+});
+
+testAttempt("a LocalServer that never answers is given up after ten seconds", (attempt, stage) => {
+  // a queue that is full lets further ones wait for their handshake
+  const { fd, address } = listenSomewhere(1);
+  stage.peer(fd);
+  for (let i = 0; i < 4; i++) stage.caller(address);
+  attempt.connector.start([address]);
+  stage.advance(9900);
+  stage.step(2);
+  assertEquals(attempt.outcomes, []);
+  stage.advance(200);
+  assertEquals(attempt.outcomes, [`refused ${Errno.ETIMEDOUT}`]);
+  stage.step(2);
+  assertEquals(attempt.outcomes.length, 1);
+});
+
+testAttempt("a LocalServer that accepts and resets at once is a reset, not a refusal", (attempt, stage) => {
+  const { fd, address } = listenSomewhere();
+  stage.peer(fd);
+  attempt.connector.start([address]);
+  stage.peer(accepted(fd)).reset();
+  stage.until(() => attempt.outcomes.length > 0, "an outcome");
+  assertEquals(attempt.outcomes, [`reset ${Errno.ECONNRESET}`]);
+  assertEquals(stage.loop.timers.size, 0);
+});
+
+testAttempt("an attempt that is cancelled says nothing, and its LocalServer sees a reset", (attempt, stage) => {
+  const { fd, address } = listenSomewhere();
+  stage.peer(fd);
+  attempt.connector.start([address]);
+  const far = stage.peer(accepted(fd));
+  attempt.connector.cancel();
+  stage.step(2);
+  assertEquals([attempt.outcomes, stage.loop.timers.size], [[], 0]);
+  stage.until(() => far.read().state !== "open", "the end");
+  assertEquals(far.state, Errno.ECONNRESET);
+  assertEquals(takeSocketError(far.fd), 0);
+});
