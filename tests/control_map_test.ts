@@ -214,7 +214,7 @@ testTown("a client that breaks the protocol is cut off", (town, stage) => {
   const wrong: CtlMessage[] = [
     { type: "NewTunnelReq", tunnel: tunnelNo(1), name: "twice", remote_port: 0 },
     { type: "NewCtlRsp", ok: false, reason: "" },
-    { type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(1), ticket: new Uint8Array(16) },
+    { type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(1), ticket: [0, 0, 0, 0] },
   ];
   const reasons = [
     "Tunnel 1 is there already",

@@ -5,6 +5,7 @@ import type { CtlMessage } from "../core/protocol/messages.ts";
 import { NoticeWriter } from "../core/protocol/notice_writer.ts";
 import { encodePreambleAndMeta } from "../core/protocol/preamble.ts";
 import { encodeStartNoticesRsp, PROXY_FRAME_BYTES } from "../core/protocol/proxy_frame.ts";
+import { newTicket } from "../core/protocol/ticket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import {
   acceptFrom,
@@ -188,7 +189,7 @@ Deno.test(
     // a ProxyConn that nobody asked for, for every number that somebody may be waited for with
     for (let proxy = 1; proxy <= 20; proxy++) {
       const guess = await connectTo(`127.0.0.1:${proxy_port}`);
-      await writeAll(guess, encodePreambleAndMeta(0, proxyId(proxy), crypto.getRandomValues(new Uint8Array(16))));
+      await writeAll(guess, encodePreambleAndMeta(0, proxyId(proxy), newTicket()));
       await soon("it is closed", endingOf(guess));
       guess.close();
     }

@@ -140,7 +140,7 @@ Deno.test("Totals of 64 bits go up to 2^53-1", () => {
 });
 
 Deno.test("The numbers 0, workers above 255 and reserved fields that are not 0 are ProtocolErrors", () => {
-  const need = encode({ type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(1), ticket: new Uint8Array(16) });
+  const need = encode({ type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(1), ticket: [0, 0, 0, 0] });
   for (const [at, value] of [[5, 1], [7, 1], [8, 1], [12, 0]]) {
     const frame = need.slice();
     frame[at] = value;
@@ -162,8 +162,7 @@ Deno.test("What is out of range is refused before it is sent, and leaves no byte
     { type: "NewCtlRsp", ok: true, proof: "", proxy_port: 0, heartbeat_timeout_ms: 30_000, control },
     { type: "NewCtlRsp", ok: true, proof: "ab", proxy_port: 1, heartbeat_timeout_ms: 30_000, control },
     { type: "NewTunnelReq", tunnel: tunnelNo(1), name: "", remote_port: 0 },
-    { type: "NotifyClientNeedProxy", worker: 256, proxy: proxyId(1), ticket: new Uint8Array(16) },
-    { type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(1), ticket: new Uint8Array(4) },
+    { type: "NotifyClientNeedProxy", worker: 256, proxy: proxyId(1), ticket: [0, 0, 0, 0] },
     { type: "NotifyProxyShutdownPeerConn", proxy: proxyId(1), session: sessionNo(1), total: 2 ** 53 },
     { type: "NotifyProxyShutdownPeerConn", proxy: proxyId(1), session: sessionNo(1), total: -1 },
   ];

@@ -3,7 +3,6 @@ import type { CtlConn } from "../protocol/ctl_conn.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { CtlMessage, NewCtlAccepted } from "../protocol/messages.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
-import { ticketToWords } from "../protocol/ticket.ts";
 import {
   type Level,
   type LogFields,
@@ -22,7 +21,6 @@ class ClientControl implements Reactor, ServerLinkEvents {
   readonly #config: ControlConfig;
   readonly #link: ServerLink;
   readonly #tunnels: TunnelMap;
-  readonly #ticket = new Int32Array(4);
   #conn: CtlConn | null = null;
 
   constructor(context: ReactorContext, config: ControlConfig) {
@@ -79,8 +77,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
         return this.#tunnels.onClosed(message);
       case "NotifyClientNeedProxy": {
         const { proxy, worker, ticket } = message;
-        ticketToWords(ticket, this.#ticket);
-        const [a, b, c, d] = this.#ticket;
+        const [a, b, c, d] = ticket;
         return mailbox.send(this.#relayOf(proxy), Record.NEED_PROXY, proxy, worker, a, b, c, d);
       }
       case "NotifyProxyShutdownPeerConn": {

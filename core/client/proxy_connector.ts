@@ -4,7 +4,8 @@ import { Errno, errnoName } from "../../ffi/errno.ts";
 import { connect, openSocket, send, setUserTimeout, takeSocketError } from "../../ffi/socket.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
 import type { ProxyId } from "../protocol/ids.ts";
-import { encodePreambleAndMeta } from "../protocol/preamble.ts";
+import { encodePreambleAndMeta, GREETING_BYTES } from "../protocol/preamble.ts";
+import type { Ticket } from "../protocol/ticket.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
@@ -14,6 +15,9 @@ import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 const TICKET_MS = 9000;
 /** Ms between two attempts. */
 const RETRY_MS = 250;
+
+// one per Worker: it is written and sent within one call
+const scratch = new Uint8Array(GREETING_BYTES);
 
 /** Who hears how it went. */
 export interface ProxyConnectorEvents {
@@ -33,7 +37,7 @@ export class ProxyConnector implements Task, TimerTarget {
   readonly worker: number;
   readonly #loop: EventLoop;
   readonly #address: SocketAddress;
-  readonly #greeting: Uint8Array;
+  readonly #ticket: Ticket;
   readonly #events: ProxyConnectorEvents;
   readonly #timer = new Timer(this);
   readonly #deadline: number;
@@ -53,7 +57,7 @@ export class ProxyConnector implements Task, TimerTarget {
     loop: EventLoop,
     proxy: ProxyId,
     worker: number,
-    ticket: Uint8Array,
+    ticket: Ticket,
     address: SocketAddress,
     events: ProxyConnectorEvents,
   ) {
@@ -61,7 +65,7 @@ export class ProxyConnector implements Task, TimerTarget {
     this.proxy = proxy;
     this.worker = worker;
     this.#address = address;
-    this.#greeting = encodePreambleAndMeta(worker, proxy, ticket);
+    this.#ticket = ticket;
     this.#events = events;
     this.#deadline = loop.now + TICKET_MS;
     this.#try();
@@ -89,8 +93,9 @@ export class ProxyConnector implements Task, TimerTarget {
     const code = takeSocketError(socket.fd);
     if (code !== 0) return this.#retry(code);
     // an empty send buffer takes 36 bytes whole
-    const count = send(socket.fd, this.#greeting);
-    if (count !== this.#greeting.length) return this.#retry(count < 0 ? -count : Errno.ENOBUFS);
+    const greeting = encodePreambleAndMeta(this.worker, this.proxy, this.#ticket, scratch);
+    const count = send(socket.fd, greeting);
+    if (count !== greeting.length) return this.#retry(count < 0 ? -count : Errno.ENOBUFS);
     this.#socket = null;
     this.#loop.timers.clear(this.#timer);
     this.#events.onProxyConnected(this, socket);

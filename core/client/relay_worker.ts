@@ -3,7 +3,7 @@ import { type SocketAddress, withPort } from "../../ffi/socket_address.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
 import type { Notice } from "../protocol/notice_reader.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
-import { ticketFromWords } from "../protocol/ticket.ts";
+import { type Ticket, ticketAt } from "../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
@@ -49,7 +49,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
       case Record.CONTROL_LOST:
         return this.#onControlLost();
       case Record.NEED_PROXY:
-        return this.#onNeedProxy((words[at + 1] >>> 0) as ProxyId, words[at + 2], ticketFromWords(words, at + 3));
+        return this.#onNeedProxy((words[at + 1] >>> 0) as ProxyId, words[at + 2], ticketAt(words, at + 3));
       case Record.SHUTDOWN_PEER:
         return this.#proxy(words, at)?.onShutdownPeer(session, joinWords(words[at + 4], words[at + 5]));
       case Record.RESET_SESSION:
@@ -63,7 +63,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     return this.#proxies.get((words[at + 2] >>> 0) as ProxyId);
   }
 
-  #onNeedProxy(proxy: ProxyId, worker: number, ticket: Uint8Array): void {
+  #onNeedProxy(proxy: ProxyId, worker: number, ticket: Ticket): void {
     if (this.#proxyAddress === null) return;
     this.#connectors.add(new ProxyConnector(this.#context.loop, proxy, worker, ticket, this.#proxyAddress, this));
   }

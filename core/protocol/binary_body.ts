@@ -11,7 +11,7 @@ import type {
   ResetSession,
 } from "./messages.ts";
 import { ProtocolError } from "./protocol_error.ts";
-import { TICKET_BYTES } from "./ticket.ts";
+import { readTicket, type Ticket, writeTicket } from "./ticket.ts";
 
 /** Size in bytes of every fixed body. */
 export const BINARY_BODY_BYTES: Readonly<Record<BinaryMessage["type"], number>> = {
@@ -29,15 +29,14 @@ const TWO_32 = 0x1_0000_0000;
 
 /**
  * Writes the 24 bytes of NotifyClientNeedProxy.
- * @throws {RangeError} if the worker is not in 0..255 or the ticket is not 16 bytes
+ * @throws {RangeError} if the worker is not in 0..255
  */
-export function writeNeedProxy(view: DataView, at: number, worker: number, proxy: ProxyId, ticket: Uint8Array): void {
+export function writeNeedProxy(view: DataView, at: number, worker: number, proxy: ProxyId, ticket: Ticket): void {
   if (!(worker >= 0 && worker <= MAX_WORKER)) throw new RangeError(`A worker is 0 to ${MAX_WORKER}, not "${worker}"`);
-  if (ticket.length !== TICKET_BYTES) throw new RangeError(`A ticket has 16 bytes, not "${ticket.length}"`);
   view.setUint16(at, worker);
   view.setUint16(at + 2, 0);
   view.setUint32(at + 4, proxy);
-  for (let i = 0; i < TICKET_BYTES; i++) view.setUint8(at + 8 + i, ticket[i]);
+  writeTicket(view, at + 8, ticket);
 }
 
 /**
@@ -65,7 +64,7 @@ export function writeProxySession(view: DataView, at: number, proxy: ProxyId, se
 }
 
 /**
- * Reads the body of NotifyClientNeedProxy; the ticket is a copy.
+ * Reads the body of NotifyClientNeedProxy.
  * @throws {ProtocolError} if a field is out of range
  */
 export function readNeedProxy(view: DataView, at: number): NotifyClientNeedProxy {
@@ -74,9 +73,8 @@ export function readNeedProxy(view: DataView, at: number): NotifyClientNeedProxy
   if (view.getUint16(at + 2) !== 0) {
     throw new ProtocolError("NotifyClientNeedProxy with a reserved field that is not 0");
   }
-  const ticket = new Uint8Array(TICKET_BYTES);
-  for (let i = 0; i < TICKET_BYTES; i++) ticket[i] = view.getUint8(at + 8 + i);
-  return { type: "NotifyClientNeedProxy", worker, proxy: readProxy(view, at + 4), ticket };
+  const proxy = readProxy(view, at + 4);
+  return { type: "NotifyClientNeedProxy", worker, proxy, ticket: readTicket(view, at + 8) };
 }
 
 /**

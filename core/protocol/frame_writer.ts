@@ -4,6 +4,7 @@ import { BINARY_BODY_BYTES, writeNeedProxy } from "./binary_body.ts";
 import type { ProxyId } from "./ids.ts";
 import { encodeJsonBody } from "./json_body.ts";
 import type { CtlMessage } from "./messages.ts";
+import type { Ticket } from "./ticket.ts";
 import { NoticeWriter } from "./notice_writer.ts";
 import { CTL_TYPE_CODE } from "./wire.ts";
 
@@ -45,10 +46,10 @@ export class FrameWriter extends NoticeWriter {
   }
 
   /**
-   * Appends NotifyClientNeedProxy: `worker` 0..255, `ticket` 16 bytes.
+   * Appends NotifyClientNeedProxy: `worker` 0..255.
    * @throws {RangeError} outside these; nothing is appended then
    */
-  appendNeedProxy(worker: number, proxy: ProxyId, ticket: Uint8Array): void {
+  appendNeedProxy(worker: number, proxy: ProxyId, ticket: Ticket): void {
     const end = this.begin("NotifyClientNeedProxy");
     writeNeedProxy(this.view, end - BINARY_BODY_BYTES.NotifyClientNeedProxy, worker, proxy, ticket);
     this.commit(end);

@@ -1,6 +1,7 @@
 // Every message of the ctl_conn, as the rest of the program sees it. It must never know how a message looks in bytes.
 // Text fields hold no control characters; lengths of text are in UTF-16 code units.
 
+import type { Ticket } from "./ticket.ts";
 import type { ControlId, ProxyId, SessionNo, TunnelNo } from "./ids.ts";
 
 /** How a client shows who it is: with the shared token, or not at all. */
@@ -126,7 +127,7 @@ export interface NotifyClientNeedProxy extends Tagged<"NotifyClientNeedProxy"> {
   /** The number of the ProxyConn to come. */
   proxy: ProxyId;
   /** 16 random bytes, good for one ProxyConn. */
-  ticket: Uint8Array;
+  ticket: Ticket;
 }
 
 /** Both ways: the sender's endpoint ended, after `total` bytes that are all written to the ProxyConn. Binary. */

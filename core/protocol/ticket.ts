@@ -1,45 +1,45 @@
-// Tickets: the 16 random bytes that let one TCP connection become one ProxyConn. In shared memory a ticket is four i32
-// words, the same bytes in big-endian order. It must never know who asked for the connection.
+// Tickets: the 16 random bytes that let one TCP connection become one ProxyConn. In the program a ticket is four i32 words,
+// the same bytes in big-endian order: plain numbers, because thousands of small byte arrays weigh more than what they are
+// for. It must never know who asked for the connection.
 
 /** Size of a ticket in bytes. */
 export const TICKET_BYTES = 16;
 
-/** Size of a ticket in i32 words. */
-export const TICKET_WORDS = 4;
+/** A ticket as four i32 words. */
+export type Ticket = readonly [number, number, number, number];
 
-/** A new ticket from the system's random source: TICKET_BYTES bytes. Any thread. */
-export function newTicket(): Uint8Array {
-  return crypto.getRandomValues(new Uint8Array(TICKET_BYTES));
-}
+// drawn in advance, a batch at a time: one call of the random source serves 64 tickets
+const random = new Int32Array(256);
+let drawn = random.length;
 
-/**
- * Writes `ticket` into `words[at..at+3]`; no allocation.
- * @throws {RangeError} if the ticket is not 16 bytes, or the words are too few
- */
-export function ticketToWords(ticket: Uint8Array, words: Int32Array, at = 0): void {
-  if (ticket.length !== TICKET_BYTES) throw new RangeError(`A ticket has 16 bytes, not "${ticket.length}"`);
-  if (at < 0 || at + TICKET_WORDS > words.length) throw new RangeError(`No room for a ticket at word "${at}"`);
-  for (let i = 0; i < TICKET_WORDS; i++) {
-    const from = 4 * i;
-    words[at + i] = ticket[from] << 24 | ticket[from + 1] << 16 | ticket[from + 2] << 8 | ticket[from + 3];
+/** A new ticket from the system's random source. Any thread. */
+export function newTicket(): Ticket {
+  if (drawn === random.length) {
+    crypto.getRandomValues(random);
+    drawn = 0;
   }
-}
-
-/**
- * The ticket in `words[at..at+3]`, as a new array of bytes.
- * @throws {RangeError} if the words are too few
- */
-export function ticketFromWords(words: Int32Array, at = 0): Uint8Array {
-  if (at < 0 || at + TICKET_WORDS > words.length) throw new RangeError(`No ticket at word "${at}"`);
-  const ticket = new Uint8Array(TICKET_BYTES);
-  for (let i = 0; i < TICKET_BYTES; i++) ticket[i] = words[at + (i >> 2)] >>> (24 - 8 * (i & 3));
+  const ticket: Ticket = [random[drawn], random[drawn + 1], random[drawn + 2], random[drawn + 3]];
+  random.fill(0, drawn, drawn + 4);
+  drawn += 4;
   return ticket;
 }
 
-/** Whether the tickets at `a[aAt..]` and `b[bAt..]` are equal. It takes as long for a near miss as for a wild guess. */
-export function sameTicket(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
-  let difference = 0;
-  for (let i = 0; i < TICKET_WORDS; i++) difference |= a[aAt + i] ^ b[bAt + i];
-  // Words beyond an array's end read as undefined, and undefined ^ undefined is 0: that must not match.
-  return difference === 0 && aAt >= 0 && bAt >= 0 && aAt + TICKET_WORDS <= a.length && bAt + TICKET_WORDS <= b.length;
+/** Writes the 16 bytes of a ticket at `at` of `view`. */
+export function writeTicket(view: DataView, at: number, ticket: Ticket): void {
+  for (let i = 0; i < 4; i++) view.setInt32(at + 4 * i, ticket[i]);
+}
+
+/** Reads the 16 bytes of a ticket at `at` of `view`. */
+export function readTicket(view: DataView, at: number): Ticket {
+  return [view.getInt32(at), view.getInt32(at + 4), view.getInt32(at + 8), view.getInt32(at + 12)];
+}
+
+/** The ticket in `words[at..at+3]` of a record. */
+export function ticketAt(words: Int32Array, at: number): Ticket {
+  return [words[at], words[at + 1], words[at + 2], words[at + 3]];
+}
+
+/** Whether two tickets are equal. It takes as long for a near miss as for a wild guess. */
+export function sameTicket(a: Ticket, b: Ticket): boolean {
+  return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])) === 0;
 }

@@ -1,19 +1,14 @@
 // The frames of one ProxyConn, of fixed size, received and sent without touching the payload behind and in front of them.
 import { Errno } from "../../ffi/errno.ts";
-import { receive, send } from "../../ffi/socket.ts";
+import { send } from "../../ffi/socket.ts";
 import { PROXY_FRAME_BYTES } from "../protocol/proxy_frame.ts";
+import { ExactReceiver } from "../reactor/exact_receiver.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
-
-// one buffer per Worker, as a frame nearly always comes whole: a buffer for each of 10,000 idle connections would be the
-// largest thing that they hold
-const shared = new Uint8Array(PROXY_FRAME_BYTES);
-const sharedView = new DataView(shared.buffer);
 
 /** See the file's head. One thread. */
 export class FramePort {
   readonly #socket: StreamSocket;
-  /** The first bytes of a frame whose others have not come yet. */
-  #begun: Uint8Array | null = null;
+  readonly #receiver = new ExactReceiver(PROXY_FRAME_BYTES);
   #unsent: Uint8Array | null = null;
 
   /** Joins it to a ProxyConn's socket. */
@@ -23,7 +18,7 @@ export class FramePort {
 
   /** The frame that {@linkcode receive} has completed, until any other one is received. */
   get frame(): DataView {
-    return sharedView;
+    return this.#receiver.view;
   }
 
   /** Whether frames wait to be sent: payload must not overtake them. */
@@ -37,22 +32,9 @@ export class FramePort {
    * @returns 1 when {@linkcode frame} is complete, 0 when it is not yet, -1 at the end of the stream, or on an error.
    */
   receive(): -1 | 0 | 1 {
-    let have = 0;
-    if (this.#begun !== null) {
-      shared.set(this.#begun);
-      have = this.#begun.length;
-    }
-    while (have < PROXY_FRAME_BYTES) {
-      const count = receive(this.#socket.fd, have === 0 ? shared : shared.subarray(have));
-      if (count > 0) have += count;
-      else if (count === -Errno.EAGAIN) {
-        this.#socket.readable = false;
-        this.#begun = have === 0 ? null : shared.slice(0, have);
-        return 0;
-      } else if (count !== -Errno.EINTR) return -1;
-    }
-    this.#begun = null;
-    return 1;
+    const received = this.#receiver.receive(this.#socket.fd);
+    if (received === 0) this.#socket.readable = false;
+    return received;
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Descriptor } from "../../ffi/descriptor.ts";
 import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../../ffi/socket.ts";
 import { portOf } from "../../ffi/socket_address.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
-import { ticketFromWords } from "../protocol/ticket.ts";
+import { ticketAt } from "../protocol/ticket.ts";
 import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
@@ -123,7 +123,7 @@ class ServerControl implements Reactor, ControlMapActions, PreambleEvents {
     const proxy = (words[at + 2] >>> 0) as ProxyId;
     switch (words[at]) {
       case Record.NEED_PROXY:
-        conn.writer.appendNeedProxy(from - FIRST_RELAY, proxy, ticketFromWords(words, at + 3));
+        conn.writer.appendNeedProxy(from - FIRST_RELAY, proxy, ticketAt(words, at + 3));
         break;
       case Record.SHUTDOWN_PEER: {
         const total = joinWords(words[at + 4], words[at + 5]);

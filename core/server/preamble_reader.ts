@@ -1,10 +1,9 @@
 // A fresh connection to the proxy port: its preamble names the relay Worker that shall have it. Nothing more is read here.
 import type { Descriptor } from "../../ffi/descriptor.ts";
-import { Errno } from "../../ffi/errno.ts";
-import { receive } from "../../ffi/socket.ts";
 import { parsePreamble, PREAMBLE_BYTES } from "../protocol/preamble.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { Channel, EventLoop } from "../reactor/event_loop.ts";
+import { ExactReceiver } from "../reactor/exact_receiver.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 
 /** Ms for the preamble to arrive. */
@@ -24,9 +23,8 @@ export class PreambleReader implements Channel, TimerTarget {
   readonly fd: Descriptor;
   readonly #loop: EventLoop;
   readonly #events: PreambleEvents;
-  readonly #bytes = new Uint8Array(PREAMBLE_BYTES);
+  readonly #receiver = new ExactReceiver(PREAMBLE_BYTES);
   readonly #timer = new Timer(this);
-  #have = 0;
   #watched = false;
 
   /** Reads what has come already; watches the connection only if the preamble is not complete yet. */
@@ -47,15 +45,11 @@ export class PreambleReader implements Channel, TimerTarget {
 
   /** True when it is over, one way or the other. */
   #read(): boolean {
-    while (this.#have < PREAMBLE_BYTES) {
-      const count = receive(this.fd, this.#bytes.subarray(this.#have));
-      if (count === -Errno.EINTR) continue;
-      if (count === -Errno.EAGAIN) return false;
-      if (count <= 0) return this.#refuse("it ended before its preamble");
-      this.#have += count;
-    }
+    const received = this.#receiver.receive(this.fd);
+    if (received === 0) return false;
+    if (received < 0) return this.#refuse("it ended before its preamble");
     try {
-      const relay = parsePreamble(this.#bytes);
+      const relay = parsePreamble(this.#receiver.view);
       this.#unwatch();
       if (!this.#events.onPreamble(this.fd, relay)) return this.#refuse(`no relay Worker ${relay}`);
       return true;

@@ -1,7 +1,7 @@
 // A relay Worker of the server: PublicConn ⇄ ProxyConn.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
-import { newTicket, ticketToWords } from "../protocol/ticket.ts";
+import { newTicket, sameTicket, type Ticket } from "../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
@@ -10,14 +10,14 @@ import { DrainWatch } from "../relay/drain_watch.ts";
 import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
-import { type GreetedProxy, ProxyGreeting } from "./proxy_greeting.ts";
+import { type Admission, ProxyGreeting } from "./proxy_greeting.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
 import { CONTROL, type DrainedReport, type RelayConfig } from "./worker_config.ts";
 
-interface Ticket {
+interface Expected {
   readonly pool: ProxyPool;
-  readonly words: Int32Array;
+  readonly ticket: Ticket;
 }
 
 class ServerRelay implements Reactor, ProxyRequests {
@@ -25,7 +25,7 @@ class ServerRelay implements Reactor, ProxyRequests {
   readonly #config: RelayConfig;
   readonly #around: RelaySurroundings;
   readonly #pools = new Map<ControlId, ProxyPool>();
-  readonly #tickets = new Map<ProxyId, Ticket>();
+  readonly #tickets = new Map<ProxyId, Expected>();
   readonly #drain: DrainWatch;
   #lastProxy = 0;
 
@@ -83,19 +83,19 @@ class ServerRelay implements Reactor, ProxyRequests {
 
   #onProxyConn(fd: Descriptor): void {
     const { loop } = this.#context;
-    new ProxyGreeting(loop, new StreamSocket(loop, fd), (greeted) => this.#admit(greeted), (reason) => {
+    new ProxyGreeting(loop, new StreamSocket(loop, fd), this.#admission, (reason) => {
       if (this.#context.logs("debug")) this.#context.log("debug", "ProxyConn is refused", { reason });
     });
   }
 
   /** A ticket is good once. */
-  #admit({ proxy, admits, socket }: GreetedProxy): boolean {
-    const ticket = this.#tickets.get(proxy);
-    if (ticket === undefined || !admits(ticket.words)) return false;
+  readonly #admission: Admission = (proxy, ticket, socket) => {
+    const expected = this.#tickets.get(proxy);
+    if (expected === undefined || !sameTicket(expected.ticket, ticket)) return false;
     this.#tickets.delete(proxy);
-    ticket.pool.add(proxy, socket);
+    expected.pool.add(proxy, socket);
     return true;
-  }
+  };
 
   #onControlUp(control: ControlId): void {
     const { poolCount } = this.#config;
@@ -129,10 +129,9 @@ class ServerRelay implements Reactor, ProxyRequests {
       this.#lastProxy = this.#lastProxy + 1 > 0xffff_ffff / relays - 2 ? 1 : this.#lastProxy + 1;
       proxy = this.#lastProxy * relays + index;
     } while (this.#tickets.has(proxy as ProxyId) || pool.proxy(proxy as ProxyId) !== undefined);
-    const words = new Int32Array(4);
-    ticketToWords(newTicket(), words);
-    this.#tickets.set(proxy as ProxyId, { pool, words });
-    const [a, b, c, d] = words;
+    const ticket = newTicket();
+    this.#tickets.set(proxy as ProxyId, { pool, ticket });
+    const [a, b, c, d] = ticket;
     this.#context.mailbox.send(CONTROL, Record.NEED_PROXY, pool.control, proxy, a, b, c, d);
     return proxy as ProxyId;
   }

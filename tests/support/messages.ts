@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
 import type { CtlMessage } from "../../core/protocol/messages.ts";
+import type { Ticket } from "../../core/protocol/ticket.ts";
 import { oneLine } from "../../core/protocol/protocol_error.ts";
 
 const u16 = fc.integer({ min: 0, max: 65535 });
@@ -18,6 +19,10 @@ const hex = (bytes: number) =>
 const text = (minLength: number, maxLength: number) =>
   fc.string({ unit: "binary", minLength, maxLength: maxLength >> 1 }).map((s) => oneLine(s, maxLength));
 const reason = text(0, 200);
+
+const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+/** Any ticket. */
+export const ticket: fc.Arbitrary<Ticket> = fc.tuple(word, word, word, word);
 
 /** Any message that a correct end may send. */
 export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
@@ -60,7 +65,7 @@ export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
     type: fc.constant("NotifyClientNeedProxy" as const),
     worker: fc.nat(255),
     proxy,
-    ticket: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+    ticket,
   }),
   fc.record({
     type: fc.constant("NotifyProxyShutdownPeerConn" as const),

@@ -27,7 +27,18 @@ import {
   type StartStatus,
 } from "../../core/protocol/proxy_frame.ts";
 import { MAX_FRAME_BYTES } from "../../core/protocol/wire.ts";
+import { readTicket, type Ticket, writeTicket } from "../../core/protocol/ticket.ts";
 import { type Fields, fromHex, toHex } from "./protocol_doc.ts";
+
+function ticketFromHex(hex: unknown): Ticket {
+  return readTicket(new DataView(fromHex(hex as string).buffer), 0);
+}
+
+function ticketToHex(ticket: Ticket): string {
+  const bytes = new Uint8Array(16);
+  writeTicket(new DataView(bytes.buffer), 0, ticket);
+  return toHex(bytes);
+}
 
 /** The bytes of the frame `name` with these fields; bytes among them are hex. */
 export function encodeAny(name: string, fields: Fields): Uint8Array {
@@ -35,9 +46,9 @@ export function encodeAny(name: string, fields: Fields): Uint8Array {
   const start = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
   switch (name) {
     case "Preamble":
-      return encodePreambleAndMeta(fields.worker as number, 1 as ProxyId, new Uint8Array(16)).slice(0, PREAMBLE_BYTES);
+      return encodePreambleAndMeta(fields.worker as number, 1 as ProxyId, [0, 0, 0, 0]).slice(0, PREAMBLE_BYTES);
     case "ProxyMetaSet":
-      return encodePreambleAndMeta(0, fields.proxy as ProxyId, fromHex(fields.ticket as string)).slice(PREAMBLE_BYTES);
+      return encodePreambleAndMeta(0, fields.proxy as ProxyId, ticketFromHex(fields.ticket)).slice(PREAMBLE_BYTES);
     case "StartProxyConnReq":
       encodeStartReq(start, session, fields.tunnel as TunnelNo, fields.flags as number);
       return new Uint8Array(start.buffer);
@@ -51,7 +62,7 @@ export function encodeAny(name: string, fields: Fields): Uint8Array {
       encodeStartNoticesRsp(start, fields.workers as number);
       return new Uint8Array(start.buffer);
     default: {
-      const ticket = name === "NotifyClientNeedProxy" ? { ticket: fromHex(fields.ticket as string) } : {};
+      const ticket = name === "NotifyClientNeedProxy" ? { ticket: ticketFromHex(fields.ticket) } : {};
       const writer = new FrameWriter();
       writer.append({ type: name, ...fields, ...ticket } as unknown as CtlMessage);
       return writer.bytes().slice();
@@ -64,10 +75,10 @@ export function decodeAny(name: string, bytes: Uint8Array): Fields {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (name) {
     case "Preamble":
-      return { worker: parsePreamble(bytes) };
+      return { worker: parsePreamble(view) };
     case "ProxyMetaSet": {
-      const { proxy, ticket } = parseProxyMetaSet(bytes);
-      return { proxy, ticket: toHex(ticket) };
+      const { proxy, ticket } = parseProxyMetaSet(view);
+      return { proxy, ticket: ticketToHex(ticket) };
     }
     case "StartProxyConnReq": {
       const req = newStartReq();
@@ -92,7 +103,7 @@ export function decodeAny(name: string, bytes: Uint8Array): Fields {
       const message = reader.next();
       if (message === null || message.type !== name) throw new Error(`Expected "${name}", got "${message?.type}"`);
       const { type: _, ...fields } = message;
-      return "ticket" in fields ? { ...fields, ticket: toHex(fields.ticket) } : fields as Fields;
+      return "ticket" in fields ? { ...fields, ticket: ticketToHex(fields.ticket) } : fields as Fields;
     }
   }
 }
