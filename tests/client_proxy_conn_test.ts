@@ -1,0 +1,390 @@
+// A ProxyConn on the client: sessions as the server starts them, notices that come early, and every end of a session.
+// The test plays the server and the LocalServer.
+
+import { close, type Descriptor } from "../ffi/descriptor.ts";
+import { Errno } from "../ffi/errno.ts";
+import { accept } from "../ffi/socket.ts";
+import type { SocketAddress } from "../ffi/socket_address.ts";
+import { ClientProxyConn, type ClientProxyOwner } from "../core/client/client_proxy_conn.ts";
+import { proxyId, type SessionNo, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import {
+  decodeStartNoticesRsp,
+  decodeStartRsp,
+  encodeStartNoticesReq,
+  encodeStartReq,
+  newStartRsp,
+  PROXY_FRAME_BYTES,
+  START_ALIVE,
+  START_ASK,
+  START_CONNECTED,
+  START_REFUSED,
+} from "../core/protocol/proxy_frame.ts";
+import type { StreamSocket } from "../core/reactor/stream_socket.ts";
+import { Count, RELAY_COLUMNS } from "../core/relay/counters.ts";
+import { PipePool } from "../core/relay/pipe_pool.ts";
+import type { Notices } from "../core/relay/proxy_conn.ts";
+import { assert, assertEquals } from "./support/assert.ts";
+import { assertSameBytes, noise } from "./support/bytes.ts";
+import { accepted, listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";
+
+/** A client with one ProxyConn and one LocalServer. */
+class Scene {
+  readonly stage: Stage;
+  readonly conn: ClientProxyConn;
+  /** The server's end of the ProxyConn. */
+  readonly far: Peer;
+  readonly counters = new Float64Array(RELAY_COLUMNS.length);
+  /** What was told the server, beside the ProxyConn. */
+  readonly told: string[] = [];
+  closed = false;
+  notices: StreamSocket | null = null;
+  readonly #listener: Descriptor;
+  readonly #address: SocketAddress;
+  readonly #pipes: PipePool;
+
+  constructor(stage: Stage) {
+    this.stage = stage;
+    this.#pipes = new PipePool(stage.loop);
+    ({ fd: this.#listener, address: this.#address } = listenSomewhere());
+    const owner: ClientProxyOwner & Notices = {
+      relays: 3,
+      // tunnel 1 is there, tunnel 2 has no LocalServer, and there is no other
+      localAddresses: (tunnel) => tunnel === 1 ? [this.#address] : tunnel === 2 ? [nobody()] : [],
+      free: (_proxy, session) => this.told.push(`free ${session}`),
+      shutdownPeer: (_proxy, session, total) => this.told.push(`end ${session} ${total}`),
+      reset: (_proxy, session) => this.told.push(`reset ${session}`),
+      onStartNotices: (_proxy, socket) => this.notices = socket,
+      onProxyClosed: () => this.closed = true,
+    };
+    const { socket, peer } = stage.connect();
+    const around = { loop: stage.loop, pipes: this.#pipes, counters: this.counters, debugging: false, debug() {} };
+    this.far = peer;
+    this.conn = new ClientProxyConn(proxyId(9), 0, socket, around, owner);
+    stage.step();
+  }
+
+  /** The server starts a session. */
+  start(session: number, { tunnel = 1, flags = 0 } = {}): void {
+    const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+    encodeStartReq(frame, sessionNo(session), tunnelNo(tunnel), flags);
+    this.far.sendAll(new Uint8Array(frame.buffer));
+    this.stage.step(2);
+  }
+
+  /** The LocalServer's end of the session's connection. */
+  local(): Peer {
+    const peer = this.stage.peer(accepted(this.#listener));
+    this.stage.step(2);
+    return peer;
+  }
+
+  /** Whether nobody has connected to the LocalServer. */
+  isQuiet(): boolean {
+    return accept(this.#listener) === -Errno.EAGAIN;
+  }
+
+  /** The client's next frame on the ProxyConn. */
+  response(): { session: SessionNo; status: number } {
+    this.stage.until(() => this.far.read(PROXY_FRAME_BYTES - this.far.count).count === PROXY_FRAME_BYTES, "a frame");
+    const rsp = newStartRsp();
+    decodeStartRsp(new DataView(this.far.take().buffer), rsp);
+    return rsp;
+  }
+
+  /** The other side's endpoint has ended. */
+  end(session: number, total: number): void {
+    this.conn.onShutdownPeer(sessionNo(session), total);
+    this.stage.step(2);
+  }
+
+  dispose(): void {
+    this.conn.close();
+    this.notices?.close();
+    this.stage.step();
+    this.#pipes.dispose();
+    close(this.#listener);
+  }
+}
+
+function nobody(): SocketAddress {
+  const { fd, address } = listenSomewhere();
+  close(fd);
+  return address;
+}
+
+function testClient(name: string, body: (scene: Scene, stage: Stage) => void): void {
+  testOnStage(name, (stage) => {
+    const scene = new Scene(stage);
+    try {
+      body(scene, stage);
+    } finally {
+      scene.dispose();
+    }
+  });
+}
+
+testClient(
+  "a session joins server and LocalServer, ends both ways, and frees the ProxyConn for the next",
+  (s, stage) => {
+    for (let session = 1; session <= 3; session++) {
+      s.start(session);
+      s.far.sendAll("question");
+      const local = s.local();
+      stage.step(2);
+      assertEquals(local.text(), "question");
+      s.end(session, 8);
+      assertEquals(local.read().state, "end");
+      local.sendAll("answer");
+      local.finish();
+      stage.step(3);
+      assertEquals(s.response(), { session: sessionNo(session), status: START_CONNECTED });
+      assertEquals(s.far.text(), "answer");
+      assertEquals(s.told.splice(0), [`end ${session} 6`, `free ${session}`]);
+      assertEquals([s.conn.state, s.closed], ["idle", false]);
+    }
+    assertEquals([s.counters[Count.sessionsOpened], s.counters[Count.sessionsEnded]], [3, 3]);
+  },
+);
+
+testClient("ten megabytes each way arrive byte for byte", (s, stage) => {
+  const [up, down] = [noise(1, 10_000_000), noise(2, 10_000_000)];
+  s.start(1);
+  const local = s.local();
+  let [sentUp, sentDown] = [0, 0];
+  stage.until(() => {
+    if (sentDown < down.length) sentDown += s.far.send(down.subarray(sentDown));
+    if (sentUp < up.length && (sentUp += local.send(up.subarray(sentUp))) === up.length) local.finish();
+    local.read();
+    return s.far.read().count === PROXY_FRAME_BYTES + up.length && local.count === down.length;
+  }, "everything");
+  s.end(1, down.length);
+  assertSameBytes(local.take(), down);
+  assertSameBytes(s.far.take().subarray(PROXY_FRAME_BYTES), up);
+  assertEquals(s.told, [`end 1 ${up.length}`, "free 1"]);
+});
+
+testClient("the start may come byte by byte, and the payload behind it is not touched before", (s, stage) => {
+  const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+  encodeStartReq(frame, sessionNo(1), tunnelNo(1), 0);
+  for (const byte of new Uint8Array(frame.buffer)) {
+    assertEquals(s.conn.state, "idle");
+    s.far.sendAll(Uint8Array.of(byte));
+    stage.step();
+  }
+  assertEquals(s.conn.session as number, 1);
+  s.far.sendAll("payload");
+  const local = s.local();
+  stage.step(2);
+  assertEquals(local.text(), "payload");
+});
+
+testClient("a server that asks is answered at once, before there is a LocalConn", (s) => {
+  s.start(1, { flags: START_ASK });
+  assertEquals(s.response().status, START_ALIVE);
+  const local = s.local();
+  local.sendAll("hello");
+  s.stage.step(2);
+  assertEquals(s.response().status, START_CONNECTED);
+  assertEquals(s.far.text(), "hello");
+});
+
+for (const tunnel of [2, 3]) {
+  testClient(
+    `a session for ${tunnel === 2 ? "a LocalServer" : "a tunnel"} that is not there is refused`,
+    (s, stage) => {
+      s.start(1, { tunnel });
+      s.far.sendAll("lost");
+      assertEquals(s.response().status, START_REFUSED);
+      stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
+      assert(s.closed);
+      assertEquals([s.told, s.counters[Count.sessionsRefused]], [[], 1]);
+    },
+  );
+}
+
+testClient("a LocalServer that ends without a word is a session with no bytes", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  local.finish();
+  stage.step(3);
+  assertEquals(s.response().status, START_CONNECTED);
+  assertEquals(s.told, ["end 1 0"]);
+  s.end(1, 0);
+  assertEquals(local.read().state, "end");
+  assertEquals(s.told, ["end 1 0", "free 1"]);
+});
+
+testClient("the end of the other side that overtakes the data waits for exactly so many bytes", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.end(1, 10);
+  s.far.sendAll("12345");
+  stage.step(2);
+  assertEquals([local.text(), local.state], ["12345", "open"]);
+  s.far.sendAll("67890");
+  stage.step(2);
+  assertEquals([local.text(), local.state], ["67890", "end"]);
+});
+
+testClient("the end of the other side that overtakes even the start is kept for it", (s, stage) => {
+  s.end(1, 5);
+  s.start(1);
+  const local = s.local();
+  s.far.sendAll("12345");
+  stage.step(2);
+  assertEquals([local.text(), local.state], ["12345", "end"]);
+});
+
+testClient("a reset that overtakes the start ends the session when it begins", (s, stage) => {
+  s.conn.onReset(sessionNo(1));
+  s.start(1);
+  stage.until(() => s.closed, "the end of the ProxyConn");
+  assertEquals(s.counters[Count.sessionsReset], 1);
+});
+
+testClient("notices of sessions that are over are ignored", (s, stage) => {
+  s.start(1);
+  s.local().close();
+  s.end(1, 0);
+  stage.step(3);
+  assertEquals(s.conn.state, "idle");
+  s.conn.onReset(sessionNo(1));
+  s.conn.onShutdownPeer(sessionNo(1), 7);
+  stage.step(2);
+  assertEquals([s.conn.state, s.closed], ["idle", false]);
+  s.response();
+  s.start(2);
+  const local = s.local();
+  s.conn.onReset(sessionNo(1));
+  s.far.sendAll("fine");
+  stage.step(2);
+  assertEquals(local.text(), "fine");
+});
+
+testClient("a reset of the LocalConn is told, and the ProxyConn is discarded", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  local.sendAll("last");
+  local.reset();
+  stage.until(() => s.closed, "the end of the ProxyConn");
+  assertEquals([s.told, s.counters[Count.sessionsReset]], [["reset 1"], 1]);
+  stage.until(() => s.far.read().state !== "open", "the reset");
+  assertEquals(s.far.state, Errno.ECONNRESET);
+});
+
+testClient("a reset on the server's side resets the LocalConn", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.conn.onReset(sessionNo(1));
+  stage.until(() => local.read().state !== "open", "the reset");
+  assertEquals(local.state, Errno.ECONNRESET);
+  assert(s.closed);
+});
+
+testClient("a ProxyConn that is reset resets the LocalConn", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.far.reset();
+  stage.until(() => local.read().state !== "open", "the reset");
+  assertEquals(local.state, Errno.ECONNRESET);
+});
+
+testClient("a ProxyConn that ends before all promised bytes is a reset for the LocalConn", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.end(1, 10);
+  s.far.sendAll("12345");
+  s.far.finish();
+  stage.until(() => local.read().state !== "open", "the reset");
+  assertEquals(local.state, Errno.ECONNRESET);
+});
+
+testClient("more bytes than were promised are a reset as well", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.far.sendAll("12345");
+  stage.step(2);
+  s.end(1, 4);
+  stage.until(() => local.read().state !== "open", "the reset");
+  assertEquals(local.state, Errno.ECONNRESET);
+});
+
+testClient("a FIN on the ProxyConn ends its direction, and no other session follows", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.far.sendAll("question");
+  s.far.finish();
+  stage.step(3);
+  assertEquals([local.text(), local.state], ["question", "end"]);
+  local.sendAll("answer");
+  local.finish();
+  stage.until(() => s.closed, "the end of the ProxyConn");
+  s.response();
+  assertEquals(s.far.text(), "answer");
+});
+
+testClient("an idle ProxyConn that the server ends is closed", (s, stage) => {
+  s.far.finish();
+  stage.step(2);
+  assert(s.closed);
+  assertEquals(s.told, []);
+});
+
+testClient("without its ctl_conn an idle ProxyConn is closed", (s, stage) => {
+  s.conn.orphan();
+  stage.step();
+  assert(s.closed);
+});
+
+testClient("without its ctl_conn a session goes on, and ends by FIN", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.conn.orphan();
+  s.far.sendAll("question");
+  stage.step(2);
+  local.sendAll("answer");
+  local.finish();
+  stage.step(3);
+  s.response();
+  assertEquals([s.far.text(), s.far.state, s.told], ["answer", "end", []]);
+  s.far.finish();
+  stage.until(() => s.closed, "the end of the ProxyConn");
+  assertEquals([local.text(), local.state], ["question", "end"]);
+});
+
+testClient("an end that was told on a ctl_conn which was lost is told again by FIN", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  local.finish();
+  stage.step(3);
+  s.response();
+  assertEquals([s.told, s.far.read().state], [["end 1 0"], "open"]);
+  s.conn.orphan();
+  stage.until(() => s.far.read().state === "end", "the FIN");
+  s.far.sendAll("still");
+  stage.step(2);
+  assertEquals(local.text(), "still");
+});
+
+testClient("a server that breaks the protocol is left", (s, stage) => {
+  s.start(2);
+  stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
+  assert(s.closed);
+  assert(s.isQuiet(), "session 2 cannot be the first");
+});
+
+testClient("bytes that are no frame are never taken for payload", (s, stage) => {
+  s.far.sendAll("0123456789abcdef and more");
+  stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
+  assert(s.closed && s.isQuiet());
+});
+
+testClient("an idle ProxyConn becomes a notice connection when the server says so", (s, stage) => {
+  const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+  encodeStartNoticesReq(frame);
+  s.far.sendAll(new Uint8Array(frame.buffer));
+  stage.step(2);
+  assertEquals(decodeStartNoticesRsp(new DataView(s.far.read().take().buffer)), 3);
+  assert(s.notices !== null);
+  assertEquals([s.conn.state, s.counters[Count.proxyConnsClosed]], ["closed", 1]);
+});
