@@ -19,7 +19,12 @@ class Attempt {
 
   constructor(stage: Stage) {
     this.#stage = stage;
-    this.connector = new LocalConnector(stage.loop, {
+    this.connector = new LocalConnector(stage.loop);
+  }
+
+  /** Starts an attempt. */
+  start(addresses: readonly SocketAddress[]): void {
+    this.connector.start(addresses, {
       onLocalConnected: (socket) => {
         this.socket = socket;
         this.outcomes.push("connected");
@@ -32,7 +37,7 @@ class Attempt {
   /** The outcome of one attempt. */
   to(...addresses: SocketAddress[]): string {
     this.outcomes.length = 0;
-    this.connector.start(addresses);
+    this.start(addresses);
     this.#stage.until(() => this.outcomes.length > 0, "an outcome");
     this.#stage.step(2);
     assertEquals(this.outcomes.length, 1);
@@ -125,7 +130,7 @@ testAttempt("a unix socket that is not there is a refusal with its reason", (att
 testAttempt("a unix socket whose queue is full is tried again until there is room", (attempt, stage) => {
   withUnixSocket(1, (fd, address) => {
     const waiting = fill(stage, address);
-    attempt.connector.start([address]);
+    attempt.start([address]);
     stage.advance(200);
     assertEquals(attempt.outcomes, []);
     for (let i = 0; i < waiting; i++) stage.peer(accept(fd) as Descriptor);
@@ -141,7 +146,7 @@ testAttempt("an address that has no room now does not hold up the others", (atte
     const waiting = fill(stage, full);
     const { fd: listener, address } = listenSomewhere();
     stage.peer(listener);
-    attempt.connector.start([full, address]);
+    attempt.start([full, address]);
     stage.step(3);
     assertEquals(attempt.outcomes, ["connected"]);
     stage.peer(accepted(listener));
@@ -167,7 +172,7 @@ testAttempt("without descriptors it is tried again, and for ten seconds at most"
   const { fd, address } = listenSomewhere();
   stage.peer(fd);
   withoutDescriptors((free) => {
-    attempt.connector.start([address]);
+    attempt.start([address]);
     stage.advance(100);
     assertEquals(attempt.outcomes, []);
     free();
@@ -180,7 +185,7 @@ testAttempt("without descriptors it is tried again, and for ten seconds at most"
   stage.peer(accepted(fd));
   stage.step();
   withoutDescriptors(() => {
-    attempt.connector.start([address]);
+    attempt.start([address]);
     for (let i = 0; i < 9; i++) stage.advance(1000);
     assertEquals(attempt.outcomes, []);
     stage.advance(1100);
@@ -194,7 +199,7 @@ testAttempt("a LocalServer that never answers is given up after ten seconds", (a
   const { fd, address } = listenSomewhere(1);
   stage.peer(fd);
   for (let i = 0; i < 4; i++) stage.caller(address);
-  attempt.connector.start([address]);
+  attempt.start([address]);
   stage.advance(9900);
   stage.step(2);
   assertEquals(attempt.outcomes, []);
@@ -207,7 +212,7 @@ testAttempt("a LocalServer that never answers is given up after ten seconds", (a
 testAttempt("a LocalServer that accepts and resets at once is a reset, not a refusal", (attempt, stage) => {
   const { fd, address } = listenSomewhere();
   stage.peer(fd);
-  attempt.connector.start([address]);
+  attempt.start([address]);
   stage.peer(accepted(fd)).reset();
   stage.until(() => attempt.outcomes.length > 0, "an outcome");
   assertEquals(attempt.outcomes, [`reset ${Errno.ECONNRESET}`]);
@@ -217,7 +222,7 @@ testAttempt("a LocalServer that accepts and resets at once is a reset, not a ref
 testAttempt("an attempt that is cancelled says nothing, and its LocalServer sees a reset", (attempt, stage) => {
   const { fd, address } = listenSomewhere();
   stage.peer(fd);
-  attempt.connector.start([address]);
+  attempt.start([address]);
   const far = stage.peer(accepted(fd));
   attempt.connector.cancel();
   stage.step(2);

@@ -82,7 +82,7 @@ class Scene {
   /** A PublicConn comes. */
   visit(tunnel = 1): Peer {
     const { socket, peer } = this.stage.connect();
-    new PublicConn(socket, tunnel, this.stage.loop.now, (conn) => this.pool.serve(conn));
+    new PublicConn(socket, tunnel, this.stage.loop.now, this.pool);
     this.stage.step(2);
     return peer;
   }

@@ -20,7 +20,7 @@ import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Count } from "../relay/counters.ts";
 import { type Notices, ProxyConn } from "../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../relay/surroundings.ts";
-import { LocalConnector, type LocalConnectorEvents } from "./local_connector.ts";
+import type { LocalConnector, LocalConnectorEvents } from "./local_connector.ts";
 
 // one of each per Worker: they are filled and used within one call
 const rspFrame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
@@ -33,6 +33,10 @@ export interface ClientProxyOwner {
   localAddresses(tunnel: TunnelNo): readonly SocketAddress[];
   /** Tells the server that a session is finished here. */
   free(proxy: ProxyId, session: SessionNo): void;
+  /** Lends what connects a LocalConn. Most ProxyConns have no use for one at most times. */
+  borrowConnector(): LocalConnector;
+  /** Takes it back, when it is done or cancelled. */
+  returnConnector(connector: LocalConnector): void;
   /** How many relay Workers this client has. */
   readonly relays: number;
   /** The server makes a notice connection of it. */
@@ -46,7 +50,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
   /** The server's relay Worker at the other end. */
   readonly worker: number;
   readonly #owner: ClientProxyOwner;
-  readonly #connector: LocalConnector;
+  #connector: LocalConnector | null = null;
 
   /** Makes an idle one of a socket that has sent its ticket. */
   constructor(
@@ -59,7 +63,6 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
     super(id, socket, around, owner);
     this.worker = worker;
     this.#owner = owner;
-    this.#connector = new LocalConnector(around.loop, this);
   }
 
   /** Handles whatever has become ready. */
@@ -95,7 +98,8 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
     }
     this.beginSession(req.session);
     if (req.ask && !this.#respond(START_ALIVE)) return;
-    this.#connector.start(this.#owner.localAddresses(req.tunnel));
+    this.#connector = this.#owner.borrowConnector();
+    this.#connector.start(this.#owner.localAddresses(req.tunnel), this);
   }
 
   #startNotices(): void {
@@ -121,6 +125,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
 
   /** The LocalConn is there. */
   onLocalConnected(socket: StreamSocket): void {
+    this.#returnConnector();
     this.attach(socket);
     this.state = "relaying";
     this.relay.inOpen = true;
@@ -159,7 +164,13 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
 
   /** It is closed. */
   protected override onClosed(): void {
-    this.#connector.cancel();
+    this.#connector?.cancel();
+    this.#returnConnector();
     this.#owner.onProxyClosed(this);
+  }
+
+  #returnConnector(): void {
+    if (this.#connector !== null) this.#owner.returnConnector(this.#connector);
+    this.#connector = null;
   }
 }

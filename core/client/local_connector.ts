@@ -28,7 +28,7 @@ export class LocalConnector implements Task, TimerTarget {
   /** Kept by the loop. */
   queued: boolean = false;
   readonly #loop: EventLoop;
-  readonly #events: LocalConnectorEvents;
+  #events: LocalConnectorEvents | null = null;
   readonly #timer = new Timer(this);
   #addresses: readonly SocketAddress[] = [];
   #next = 0;
@@ -39,13 +39,18 @@ export class LocalConnector implements Task, TimerTarget {
   #lastError = 0;
 
   /** Makes a connector that does nothing yet. */
-  constructor(loop: EventLoop, events: LocalConnectorEvents) {
+  constructor(loop: EventLoop) {
     this.#loop = loop;
-    this.#events = events;
   }
 
-  /** Starts to connect. */
-  start(addresses: readonly SocketAddress[]): void {
+  /**
+   * Starts to connect.
+   *
+   * @param addresses The LocalServer's, in the order to try.
+   * @param events Who hears how it went.
+   */
+  start(addresses: readonly SocketAddress[], events: LocalConnectorEvents): void {
+    this.#events = events;
     this.#addresses = addresses;
     this.#next = 0;
     this.#short = 0;
@@ -70,7 +75,7 @@ export class LocalConnector implements Task, TimerTarget {
       return this.#loop.setTimer(this.#timer, RETRY_MS);
     }
     this.#end();
-    this.#events.onLocalRefused(this.#lastError);
+    this.#events!.onLocalRefused(this.#lastError);
   }
 
   /** 0 when it is under way, or a positive errno. */
@@ -99,14 +104,14 @@ export class LocalConnector implements Task, TimerTarget {
     if (code === 0) {
       this.#socket = null;
       this.#end();
-      return this.#events.onLocalConnected(socket);
+      return this.#events!.onLocalConnected(socket);
     }
     socket.close();
     this.#socket = null;
     // who refuses answers ECONNREFUSED: this one had accepted, and its reset is the session's
     if (code === Errno.ECONNRESET || code === Errno.EPIPE) {
       this.#end();
-      return this.#events.onLocalReset(code);
+      return this.#events!.onLocalReset(code);
     }
     this.#lastError = code;
     this.#next++;
@@ -120,7 +125,7 @@ export class LocalConnector implements Task, TimerTarget {
       return this.#tryNext();
     }
     this.cancel();
-    this.#events.onLocalRefused(Errno.ETIMEDOUT);
+    this.#events!.onLocalRefused(Errno.ETIMEDOUT);
   }
 
   #end(): void {

@@ -14,6 +14,7 @@ import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
+import { LocalConnector } from "./local_connector.ts";
 import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
 import { CONTROL, type DrainedReport, type RelayConfig, type Resolved } from "./worker_config.ts";
 
@@ -23,6 +24,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   readonly #around: RelaySurroundings;
   readonly #drain: DrainWatch;
   readonly #connectors = new Set<ProxyConnector>();
+  readonly #idleConnectors: LocalConnector[] = [];
   /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
   /** By the server's relay Worker at the other end. */
@@ -126,6 +128,14 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   #noticeConnOf(proxy: ProxyId): NoticeConn | undefined {
     const worker = this.#proxies.get(proxy)?.worker;
     return worker === undefined ? undefined : this.#noticeConns.get(worker);
+  }
+
+  borrowConnector(): LocalConnector {
+    return this.#idleConnectors.pop() ?? new LocalConnector(this.#context.loop);
+  }
+
+  returnConnector(connector: LocalConnector): void {
+    this.#idleConnectors.push(connector);
   }
 
   localAddresses(tunnel: TunnelNo): readonly SocketAddress[] {

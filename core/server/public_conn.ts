@@ -14,7 +14,7 @@ export class PublicConn implements Task {
   readonly since: number;
   /** It has a ProxyConn, or is closed. */
   settled: boolean = false;
-  readonly #onReady: (conn: PublicConn) => void;
+  readonly #pool: { serve(conn: PublicConn): void };
   #ready = false;
 
   /**
@@ -23,13 +23,13 @@ export class PublicConn implements Task {
    * @param socket Its socket, new to the loop.
    * @param tunnel The tunnel that it came to.
    * @param since Ms of the loop's clock.
-   * @param onReady Called once, when its first event has told whether there is payload already.
+   * @param pool Serves it, when its first event has told whether there is payload already.
    */
-  constructor(socket: StreamSocket, tunnel: number, since: number, onReady: (conn: PublicConn) => void) {
+  constructor(socket: StreamSocket, tunnel: number, since: number, pool: { serve(conn: PublicConn): void }) {
     this.socket = socket;
     this.tunnel = tunnel;
     this.since = since;
-    this.#onReady = onReady;
+    this.#pool = pool;
     socket.task = this;
   }
 
@@ -39,7 +39,7 @@ export class PublicConn implements Task {
     if (this.socket.failed) return this.close();
     if (this.#ready) return;
     this.#ready = true;
-    this.#onReady(this);
+    this.#pool.serve(this);
   }
 
   /** Closes it. */

@@ -78,7 +78,7 @@ class ServerRelay implements Reactor, ProxyRequests {
     const pool = this.#pools.get(control);
     // its client left while the connection was on its way here
     if (pool === undefined) return socket.close();
-    new PublicConn(socket, tunnel, this.#context.loop.now, (conn) => pool.serve(conn));
+    new PublicConn(socket, tunnel, this.#context.loop.now, pool);
   }
 
   #onProxyConn(fd: Descriptor): void {

@@ -73,7 +73,7 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, this.#asking ? START_ASK : 0);
     if (!this.frames.send(reqBytes, !this.#asking && conn.socket.hasInput)) return this.#giveUp();
     if (this.#asking) this.around.loop.setTimer(this.#answer, ANSWER_MS);
-    else this.relay.outOpen = true;
+    else this.#trust();
     this.pumpSession();
   }
 
@@ -129,16 +129,21 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     }
   }
 
+  /** Payload may go: from here on there is no other ProxyConn for this PublicConn. */
+  #trust(): void {
+    this.relay.outOpen = true;
+    this.#conn = null;
+  }
+
   #onResponse(): void {
     this.#asking = false;
     this.around.loop.timers.clear(this.#answer);
     switch (rsp.status) {
       case START_ALIVE:
-        this.relay.outOpen = true;
-        return;
+        return this.#trust();
       case START_CONNECTED:
         this.state = "relaying";
-        this.relay.outOpen = true;
+        this.#trust();
         this.relay.inOpen = true;
         return;
       case START_REFUSED:
@@ -174,7 +179,6 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
 
   /** Both directions have ended here. */
   protected override onSessionFinished(): void {
-    this.#conn = null;
     if (this.#freed) this.#becomeIdle();
   }
 
