@@ -1,72 +1,12 @@
 // What Workers say to each other: order, full rings, and waking only those who sleep.
 
-import { MessageChannel } from "node:worker_threads";
-import { close, type Descriptor } from "../ffi/descriptor.ts";
-import { Epoll, Poller } from "../ffi/epoll.ts";
-import { openEventfd } from "../ffi/eventfd.ts";
-import { Mailbox, type Wiring } from "../core/reactor/mailbox.ts";
-import { Phase, SharedState } from "../core/reactor/shared_state.ts";
-import { allocateRing } from "../core/reactor/spsc_ring.ts";
+import { Poller } from "../ffi/epoll.ts";
+import { Mailbox } from "../core/reactor/mailbox.ts";
+import { Phase } from "../core/reactor/shared_state.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { testDescriptors, withWorkers } from "./support/descriptors.ts";
 import { type Player, playPingPong, type Score } from "./support/ping_pong.ts";
-
-/** Some Workers that all hear each other, in the order of their numbers, with their ports. */
-class Post {
-  readonly #fds: Descriptor[];
-  readonly #ports: MessageChannel[];
-  readonly state: SharedState;
-  readonly wirings: Wiring[];
-
-  constructor(workers: number, capacity: number) {
-    const numbers = Array.from({ length: workers }, (_, i) => i);
-    this.#fds = numbers.map(() => openEventfd());
-    this.#ports = numbers.map(() => new MessageChannel());
-    const memory = SharedState.allocate(workers);
-    this.state = new SharedState(memory, this.#fds);
-    const rings = numbers.map(() => numbers.map(() => allocateRing(capacity)));
-    this.wirings = numbers.map((worker) => ({
-      worker,
-      wakeFds: this.#fds,
-      state: memory,
-      inbound: numbers.filter((i) => i !== worker).map((from) => ({ from, ring: rings[from][worker] })),
-      outbound: numbers.filter((i) => i !== worker).map((to) => ({ to, ring: rings[worker][to] })),
-    }));
-  }
-
-  /** A mailbox that writes down what comes. */
-  open(worker: number): { mailbox: Mailbox; got: unknown[] } {
-    const mailbox = new Mailbox(this.wirings[worker], this.#ports[worker].port2);
-    const got: unknown[] = [];
-    mailbox.setHandler({
-      onRecord: (from, words, at) => got.push([from, words[at]]),
-      onMessage: (message) => got.push(message),
-      onPhase: (phase) => got.push({ phase }),
-    });
-    return { mailbox, got };
-  }
-
-  port(worker: number) {
-    return this.#ports[worker].port2;
-  }
-
-  /** As the supervisor does it. */
-  message(worker: number, message: unknown): void {
-    this.#ports[worker].port1.postMessage(message);
-    this.state.announceMessage(worker);
-  }
-
-  /** Whether the eventfd of a Worker was written since the last look. */
-  woken(poller: Poller, worker: number): boolean {
-    if (poller.add(this.#fds[worker], Epoll.IN | Epoll.ET, 0) === 0) poller.wait(0);
-    return poller.wait(0) > 0;
-  }
-
-  dispose(): void {
-    for (const fd of this.#fds) close(fd);
-    for (const { port1 } of this.#ports) port1.close();
-  }
-}
+import { Post } from "./support/post.ts";
 
 /** Registers a test between some Workers, which must leave no descriptor behind. */
 function testPost(name: string, workers: number, capacity: number, body: (post: Post) => void): void {

@@ -1,0 +1,161 @@
+// The server's relay Worker itself: tickets that are good once, and connections of clients that it does not know.
+// The test plays its control Worker and acceptor.
+
+import { close, type Descriptor } from "../ffi/descriptor.ts";
+import { encodePreambleAndMeta, PREAMBLE_BYTES } from "../core/protocol/preamble.ts";
+import type { ProxyId } from "../core/protocol/ids.ts";
+import { isStartNotices, PROXY_FRAME_BYTES } from "../core/protocol/proxy_frame.ts";
+import { type Ticket, ticketAt } from "../core/protocol/ticket.ts";
+import { EventLoop } from "../core/reactor/event_loop.ts";
+import { Mailbox } from "../core/reactor/mailbox.ts";
+import type { WorkerPost, WorkerStart } from "../core/reactor/reactor_worker.ts";
+import { Phase } from "../core/reactor/shared_state.ts";
+import { relayCounters } from "../core/relay/counters.ts";
+import { Record } from "../core/relay/records.ts";
+import { ACCEPTOR, CONTROL, FIRST_RELAY, type RelayConfig } from "../core/server/worker_config.ts";
+import { assert, assertEquals } from "./support/assert.ts";
+import { soon } from "./support/conns.ts";
+import { Post } from "./support/post.ts";
+import { connectedPair, Peer } from "./support/stage.ts";
+
+const PATIENCE_MS = 10_000;
+
+/** A ProxyConn that the Worker has asked for. */
+interface Asked {
+  readonly control: number;
+  readonly proxy: ProxyId;
+  readonly ticket: Ticket;
+}
+
+/** The Worker and its surroundings. */
+class Scene {
+  readonly asked: Asked[] = [];
+  readonly control: Mailbox;
+  readonly acceptor: Mailbox;
+  readonly #post = new Post(3, 64);
+  readonly #loop = new EventLoop();
+  readonly #worker: Worker;
+  readonly #stopped: Promise<WorkerPost>;
+  readonly #fds: Descriptor[] = [];
+
+  constructor() {
+    this.control = new Mailbox(this.#post.wirings[CONTROL], this.#post.port(CONTROL));
+    this.acceptor = this.#post.open(ACCEPTOR).mailbox;
+    this.control.setHandler({
+      onRecord: (_from, words, at) => {
+        assertEquals(words[at], Record.NEED_PROXY);
+        const [control, proxy] = [words[at + 1], words[at + 2] as ProxyId];
+        this.asked.push({ control, proxy, ticket: ticketAt(words, at + 3) });
+      },
+      onMessage() {},
+      onPhase() {},
+    });
+    this.#loop.addConnection(this.control);
+    this.#loop.setMail(this.control);
+    this.#worker = new Worker(new URL("../core/server/relay_worker.ts", import.meta.url), { type: "module" });
+    this.#stopped = new Promise((resolve) => {
+      this.#worker.onmessage = ({ data }: MessageEvent<WorkerPost>) => {
+        if (data.kind === "stopped" || data.kind === "failed") resolve(data);
+      };
+    });
+    const config: RelayConfig = { index: 0, relays: 1, counters: relayCounters(1).memory, poolCount: 1 };
+    const port = this.#post.port(FIRST_RELAY);
+    const start: WorkerStart = { wiring: this.#post.wirings[FIRST_RELAY], port, logLevel: "info", config };
+    this.#worker.postMessage(start, [port as unknown as Transferable]);
+  }
+
+  /** Hands a new connection over, with the record that goes before its descriptor; the far end is the test's. */
+  hand(from: Mailbox, record: number, ...words: number[]): Peer {
+    const [near, far] = connectedPair();
+    from.send(FIRST_RELAY, record, near, ...words);
+    const peer = new Peer(far);
+    this.#fds.push(far);
+    return peer;
+  }
+
+  /** A connection to the proxy port that claims a ProxyConn, behind its preamble. */
+  claim({ proxy }: Asked, ticket: Ticket): Peer {
+    const far = this.hand(this.control, Record.PROXY_CONN);
+    far.sendAll(encodePreambleAndMeta(0, proxy, ticket).slice(PREAMBLE_BYTES));
+    return far;
+  }
+
+  /** Turns until the Worker has asked for so many ProxyConns. */
+  awaitAsked(count: number): void {
+    const deadline = performance.now() + PATIENCE_MS;
+    while (this.asked.length < count && performance.now() < deadline) this.#loop.turn();
+    assertEquals(this.asked.length, count);
+  }
+
+  async stop(): Promise<void> {
+    this.#post.state.enterPhase(Phase.STOP);
+    assertEquals((await soon("the end of the Worker", this.#stopped)).kind, "stopped");
+    for (const fd of this.#fds) close(fd);
+    this.#loop.dispose();
+    this.#post.dispose();
+  }
+}
+
+/** Reads until `done`, with a bound; another thread is at the other end. */
+function readUntil(peer: Peer, done: () => boolean, what: string): void {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!done()) {
+    if (performance.now() > deadline) throw new Error(`It did not happen in ${PATIENCE_MS} ms: ${what}`);
+    peer.read();
+  }
+}
+
+function assertAdmitted(peer: Peer): void {
+  readUntil(peer, () => peer.count === PROXY_FRAME_BYTES || peer.state !== "open", "the first frame");
+  assert(isStartNotices(new DataView(peer.take().buffer)), "the first idle ProxyConn becomes the notice connection");
+}
+
+function assertRefused(peer: Peer): void {
+  readUntil(peer, () => peer.state !== "open", "the end of the connection");
+  assertEquals(peer.count, 0);
+}
+
+/** What a Worker holds when it stops lives as long as the process, so descriptors are not compared here. */
+function testWorker(name: string, body: (scene: Scene) => void): void {
+  Deno.test({
+    name,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      const scene = new Scene();
+      try {
+        body(scene);
+      } finally {
+        await scene.stop();
+      }
+    },
+  });
+}
+
+testWorker("a ticket is good for its own ProxyConn, and once", (scene) => {
+  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
+  scene.awaitAsked(1);
+  const [asked] = scene.asked;
+  assertEquals(asked.control, 7);
+  const [a, b, c, d] = asked.ticket;
+  assertRefused(scene.claim(asked, [a, b, c, d ^ 1]));
+  assertRefused(scene.claim({ ...asked, proxy: (asked.proxy + 1) as ProxyId }, asked.ticket));
+  assertAdmitted(scene.claim(asked, asked.ticket));
+  assertRefused(scene.claim(asked, asked.ticket));
+});
+
+testWorker("the tickets of a client that has gone are worthless", (scene) => {
+  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
+  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 8);
+  scene.awaitAsked(2);
+  scene.control.send(FIRST_RELAY, Record.CONTROL_LOST, 7);
+  const [gone, there] = scene.asked;
+  assertRefused(scene.claim(gone, gone.ticket));
+  assertAdmitted(scene.claim(there, there.ticket));
+});
+
+testWorker("a PublicConn of a client that has gone is closed", (scene) => {
+  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
+  scene.control.send(FIRST_RELAY, Record.CONTROL_LOST, 7);
+  assertRefused(scene.hand(scene.acceptor, Record.PUBLIC_CONN, 7, 1));
+});
