@@ -50,11 +50,14 @@ testOnStage("a connector tries again while nobody listens, until there is someon
   const { fd, address } = listenSomewhere();
   close(fd);
   const errand = new Errand(stage, address);
-  for (let i = 0; i < 8; i++) stage.advance(250);
+  for (let i = 0; i < 8; i++) {
+    stage.advance(250);
+    stage.step();
+  }
   assertEquals([errand.socket, errand.failed], [null, []]);
   const listener = listenOn(address) as Descriptor;
   stage.peer(listener);
-  stage.advance(250);
+  stage.advance(300);
   stage.until(() => errand.socket !== null, "the connection");
   assertEquals(stage.peer(accepted(listener)).read().take(), GREETING);
   errand.done();
