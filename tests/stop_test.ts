@@ -52,7 +52,10 @@ async function readAll(conn: Deno.TcpConn): Promise<Uint8Array[]> {
   }
 }
 
-/** Waits until nobody is let in any more at the public ports of a client: `absent` is one without a LocalServer. */
+/**
+ * Waits until nobody is let in any more at the public ports of a client: `absent`, which has no LocalServer, is the last
+ * one to be closed.
+ */
 async function letsNobodyIn(one: string, absent: string): Promise<void> {
   const { ConnectionRefused } = Deno.errors;
   for (;;) {
@@ -74,7 +77,7 @@ Deno.test("a signal lets sessions finish and nobody new in, and the program exit
   const absent = `127.0.0.1:${freePorts(1)[0]}`;
   await Deno.writeTextFile(
     config,
-    `tunnels:\n  - { name: absent, local_server: "${absent}" }\n  - { local_server: "${addressOf(listener)}" }\n`,
+    `tunnels:\n  - { local_server: "${addressOf(listener)}" }\n  - { name: absent, local_server: "${absent}" }\n`,
   );
   const flags = [`--config=${config}`, ...drain];
 

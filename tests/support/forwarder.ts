@@ -47,11 +47,7 @@ export class Forwarder implements AsyncDisposable {
   /** Resets all connections that it forwards. */
   cut(): void {
     for (const conn of this.#conns) {
-      try {
-        resetConn(conn);
-      } catch {
-        conn.close(); // its other end has reset it
-      }
+      resetConn(conn);
     }
     this.#conns.clear();
   }
