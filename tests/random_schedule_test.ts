@@ -4,13 +4,13 @@
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "./support/assert.ts";
 import { addressOf, connectTo, listenLocally, resetConn, soon, writeAll } from "./support/conns.ts";
-import { holdingsAfterStart, idleAgain } from "./support/holdings.ts";
-import { countersOf } from "./support/inspection.ts";
+import { type Holdings, holdingsAfterStart, holdingsOf } from "./support/holdings.ts";
+import { countersOf, until } from "./support/inspection.ts";
 import { type Random, randomFrom, seedOfRun } from "./support/random.ts";
 import { publicAddress, startClient, startServer } from "./support/starts.ts";
 
 /** Sessions of one tunnel, one after the other. */
-const SESSIONS = 700;
+const SESSIONS = 500;
 /** Tunnels of the one client, which use the same ProxyConns. */
 const TUNNELS = 4;
 /** The longest stream of a session. */
@@ -157,15 +157,26 @@ function judge(plans: readonly [Plan, Plan], outcomes: readonly [Outcome, Outcom
 }
 
 Deno.test("thousands of sessions of random shape arrive byte by byte, and leave nothing behind", async () => {
+  await playAll(1, 1);
+});
+
+Deno.test("the same with three relay Workers on one side and two on the other", async () => {
+  await playAll(3, 2);
+});
+
+/** Runs the schedule on a pair with so many relay Workers. */
+async function playAll(serverWorkers: number, clientWorkers: number): Promise<void> {
   const seed = seedOfRun();
   await using stack = new AsyncDisposableStack();
   const listeners = Array.from({ length: TUNNELS }, () => stack.adopt(listenLocally(), (listener) => listener.close()));
-  const server = stack.use(await startServer(["--drain_timeout=1s"]));
+  const server = stack.use(await startServer([`--work_thread_nums=${serverWorkers}`, "--drain_timeout=1s"]));
   const config = await Deno.makeTempFile({ prefix: "cproxy-", suffix: ".yaml" });
   stack.defer(() => Deno.remove(config));
   const tunnels = listeners.map((listener, i) => `  - { name: t${i}, local_server: "${addressOf(listener)}" }\n`);
   await Deno.writeTextFile(config, `tunnels:\n${tunnels.join("")}`);
-  const client = stack.use(startClient(server.ctlPort, [`--config=${config}`, "--drain_timeout=1s"]));
+  const client = stack.use(
+    startClient(server.ctlPort, [`--config=${config}`, `--work_thread_nums=${clientWorkers}`, "--drain_timeout=1s"]),
+  );
   const addresses: string[] = [];
   for (let i = 0; i < TUNNELS; i++) addresses.push(await publicAddress(client, `t${i}`));
   const idle = [await holdingsAfterStart(server.program), await holdingsAfterStart(client)];
@@ -195,10 +206,16 @@ Deno.test("thousands of sessions of random shape arrive byte by byte, and leave 
   };
   await Promise.all(addresses.map((_, tunnel) => runTunnel(tunnel)));
 
-  await idleAgain(server.program, idle[0]);
-  await idleAgain(client, idle[1]);
+  // between the Workers of either side, notice connections are made as they are needed
+  const notices = serverWorkers * clientWorkers - 1;
+  for (const [i, program] of [server.program, client].entries()) {
+    const isIdle = ({ sockets, sessions }: Holdings) =>
+      sessions === 0 && sockets >= idle[i].sockets && sockets <= idle[i].sockets + notices;
+    const what = `the ${program.name} holds ${JSON.stringify(idle[i])}`;
+    await until(what, () => holdingsOf(program), isIdle, 15_000);
+  }
   const { sessionsOpened, proxyConnsOpened } = await countersOf(server.program);
   assertEquals(sessionsOpened, TUNNELS * SESSIONS);
   // a reset costs its ProxyConn; all other sessions were on a few
   assert(proxyConnsOpened <= resets + 20, `${proxyConnsOpened} ProxyConns for ${resets} resets`);
-});
+}
