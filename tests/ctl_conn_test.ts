@@ -227,6 +227,23 @@ testConn("the last frame of a finished connection arrives though input was not r
   assertEquals(owner.closed, []);
 });
 
+testConn(
+  "frames that wait for a slow peer arrive though the connection is finished",
+  { bufferBytes: 4096 },
+  (s, stage) => {
+    const { conn, far } = s;
+    const messages = Array.from({ length: 3000 }, (_, i) => free(i + 1));
+    for (const message of messages) conn.send(message);
+    // input that nobody reads: closing with it would be a reset, and drop what is not delivered
+    far.send(bytesOf(...messages));
+    conn.finish();
+    stage.step(3);
+    stage.until(() => far.read(500).state !== "open", "the end");
+    assertEquals(far.state, "end");
+    assertEquals(messagesAt(far), messages);
+  },
+);
+
 testConn("a finished connection is closed when the peer has closed it too", {}, ({ conn, owner, far }, stage) => {
   conn.send(free(1));
   conn.finish();

@@ -98,7 +98,7 @@ export class CtlConn implements Task, TimerTarget {
   /** Reads and writes what is ready. */
   run(): void {
     if (this.#state === "closed") return;
-    if (this.#state === "finishing") return this.#discardInput();
+    if (this.#state === "finishing") return this.#sendRest();
     this.#receive();
     if (this.writer.length > 0) this.#flushNow();
   }
@@ -168,9 +168,15 @@ export class CtlConn implements Task, TimerTarget {
     this.#flushNow();
     if (this.#state !== "open") return;
     this.#state = "finishing";
-    shutdownWrite(this.fd);
     this.#loop.setTimer(this.#timer, LINGER_MS);
     this.#loop.enqueue(this);
+  }
+
+  #sendRest(): void {
+    this.#flushNow();
+    // again is nothing
+    if (this.writer.length === 0) shutdownWrite(this.fd);
+    this.#discardInput();
   }
 
   /** Closing with unread input would be a reset, which may overtake the last frame. */
