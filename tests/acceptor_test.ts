@@ -92,6 +92,7 @@ testOnStage("a door that is closed while it pauses stays closed", (stage) => {
   withoutDescriptors(() => stage.step());
   assertEquals(pauses.length, 1);
   acceptor.close();
+  assertEquals(stage.loop.timers.size, 0, "or it would later enable whoever got its number");
   stage.advance(1000);
   stage.step(2);
   assertEquals(guests.length, 0);
