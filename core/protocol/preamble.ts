@@ -26,7 +26,7 @@ const MAGIC = 0x4350_5859;
 const META_LENGTH = PROXY_META_SET_BYTES - 4;
 
 /** Size in bytes of preamble and ProxyMetaSet together. */
-export const GREETING_BYTES = PREAMBLE_BYTES + PROXY_META_SET_BYTES;
+export const GREETING_BYTES: number = PREAMBLE_BYTES + PROXY_META_SET_BYTES;
 
 /**
  * The first 36 bytes of a ProxyConn, client → server; `worker` 0..255 and `ticket` as NotifyClientNeedProxy had them. They
