@@ -6,6 +6,7 @@ import { Errno } from "../ffi/errno.ts";
 import { accept } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "../core/client/client_proxy_conn.ts";
+import { LocalConnector } from "../core/client/local_connector.ts";
 import { proxyId, type SessionNo, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import {
   decodeStartNoticesRsp,
@@ -48,6 +49,8 @@ class Scene {
     ({ fd: this.#listener, address: this.#address } = listenSomewhere());
     const owner: ClientProxyOwner & Notices = {
       relays: 3,
+      borrowConnector: () => new LocalConnector(stage.loop),
+      returnConnector() {},
       // tunnel 1 is there, tunnel 2 has no LocalServer, and there is no other
       localAddresses: (tunnel) => tunnel === 1 ? [this.#address] : tunnel === 2 ? [nobody()] : [],
       free: (_proxy, session) => this.told.push(`free ${session}`),
