@@ -182,6 +182,10 @@ testClient(
     assertEquals(messagesAt(server), [{ type: "CloseTunnel", tunnel: tunnelNo(1), reason: "the client stops" }]);
     stage.advance(60_000);
     assertEquals(messagesAt(server), []);
+    client.disconnect();
+    const again = client.connect();
+    stage.advance(60_000);
+    assertEquals(messagesAt(again), [], "a ctl_conn that comes back while the program stops");
   },
 );
 

@@ -29,6 +29,7 @@ export class TunnelMap implements TimerTarget {
   readonly #retry = new Timer(this);
   readonly #backoff = new Backoff();
   #conn: CtlConn | null = null;
+  #closed = false;
 
   /**
    * Makes the map with every tunnel down.
@@ -58,6 +59,7 @@ export class TunnelMap implements TimerTarget {
 
   /** A new ctl_conn: every tunnel is asked for. */
   onConnected(conn: CtlConn): void {
+    if (this.#closed) return;
     this.#conn = conn;
     this.#backoff.reset();
     this.#ask();
@@ -121,6 +123,9 @@ export class TunnelMap implements TimerTarget {
     for (const { no, state } of this.#tunnels) {
       if (state !== "down") this.#conn?.send({ type: "CloseTunnel", tunnel: no, reason: "the client stops" });
     }
+    // whatever the server still answers, and also on another ctl_conn, nothing is asked for again
+    this.#conn = null;
+    this.#closed = true;
   }
 }
 
