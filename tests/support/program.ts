@@ -157,10 +157,20 @@ export class Program {
   }
 }
 
-/** `count` different ports of 127.0.0.1 that nothing listens on at the moment. */
+/**
+ * `count` different ports of 127.0.0.1 that nothing listens on at the moment. They are below those that Linux gives away
+ * by itself (32768 up), so that no connection or listener for "any port" takes one before its program does.
+ */
 export function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
-  const ports = listeners.map(({ addr }) => addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = 10_240 + Math.floor(Math.random() * 22_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      ports.add(port);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
+  return [...ports];
 }
