@@ -333,11 +333,31 @@ testClient("an idle ProxyConn that the server ends is closed", (s, stage) => {
   assertEquals(s.told, []);
 });
 
-testClient("without its ctl_conn an idle ProxyConn is closed", (s, stage) => {
+testClient("without its ctl_conn an idle ProxyConn is closed when the server closes it", (s, stage) => {
   s.conn.orphan();
   stage.step();
-  assert(s.closed);
+  assert(!s.closed);
+  s.far.finish();
+  stage.until(() => s.closed, "the end of the ProxyConn");
 });
+
+testClient(
+  "a session whose start was on its way when the ctl_conn was lost is served, and the last one",
+  (s, stage) => {
+    s.conn.orphan();
+    s.start(1);
+    s.far.sendAll("question");
+    const local = s.local();
+    local.sendAll("answer");
+    local.finish();
+    stage.step(3);
+    s.response();
+    assertEquals([s.far.text(), s.far.state, s.told], ["answer", "end", []]);
+    s.far.finish();
+    stage.until(() => s.closed, "the end of the ProxyConn");
+    assertEquals([local.text(), local.state], ["question", "end"]);
+  },
+);
 
 testClient("without its ctl_conn a session goes on, and ends by FIN", (s, stage) => {
   s.start(1);

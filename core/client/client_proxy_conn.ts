@@ -162,6 +162,9 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
     this.around.loop.enqueue(this);
   }
 
+  /** The start of a session may be on its way, which is served; the server closes this ProxyConn when it knows as well. */
+  protected override onOrphaned(): void {}
+
   /** It is closed. */
   protected override onClosed(): void {
     this.#connector?.cancel();

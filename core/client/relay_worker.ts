@@ -18,6 +18,9 @@ import { LocalConnector } from "./local_connector.ts";
 import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
 import { CONTROL, type DrainedReport, type RelayConfig, type Resolved } from "./worker_config.ts";
 
+/** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
+const DRAIN_GRACE_MS = 300;
+
 class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, Notices, NoticeConnEvents {
   readonly relays: number;
   readonly #context: ReactorContext;
@@ -39,7 +42,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     this.#around = surroundingsOf(context, counters);
     this.#drain = new DrainWatch(context.loop, counters, () => 0, () => {
       context.report({ kind: "drained" } satisfies DrainedReport);
-    });
+    }, DRAIN_GRACE_MS);
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {
@@ -95,7 +98,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
 
   onStartNotices(proxy: ClientProxyConn, socket: StreamSocket): void {
     this.#noticeConns.get(proxy.worker)?.close();
-    this.#noticeConns.set(proxy.worker, new NoticeConn(this.#context.loop, proxy.id, socket, false, this));
+    this.#noticeConns.set(proxy.worker, new NoticeConn(this.#around, proxy.id, socket, false, this));
   }
 
   onNoticesResponse(): void {

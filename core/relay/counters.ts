@@ -9,6 +9,8 @@ export const RELAY_COLUMNS = [
   "sessionsRefused",
   "proxyConnsOpened",
   "proxyConnsClosed",
+  "noticeConnsOpened",
+  "noticeConnsClosed",
   "bytesToProxy",
   "bytesFromProxy",
 ] as const;

@@ -18,6 +18,7 @@ export class DrainWatch implements TimerTarget {
   readonly #counters: Float64Array;
   readonly #waiting: () => number;
   readonly #onDrained: () => void;
+  readonly #graceMs: number;
   readonly #timer = new Timer(this);
 
   /**
@@ -27,22 +28,24 @@ export class DrainWatch implements TimerTarget {
    * @param counters The Worker's row.
    * @param waiting How many connections have no session yet but will.
    * @param onDrained Called once, when nothing is left.
+   * @param graceMs Ms before the first look, 0 up.
    */
-  constructor(loop: EventLoop, counters: Float64Array, waiting: () => number, onDrained: () => void) {
+  constructor(loop: EventLoop, counters: Float64Array, waiting: () => number, onDrained: () => void, graceMs = 0) {
     this.#loop = loop;
     this.#counters = counters;
     this.#waiting = waiting;
     this.#onDrained = onDrained;
+    this.#graceMs = graceMs;
   }
 
   /** Starts to look. */
   start(): void {
-    this.#loop.setTimer(this.#timer, LOOK_MS);
+    this.#loop.setTimer(this.#timer, Math.max(this.#graceMs, LOOK_MS));
   }
 
   /** Looks. */
   onTimer(): void {
     if (sessionsUnderWay(this.#counters) === 0 && this.#waiting() === 0) this.#onDrained();
-    else this.start();
+    else this.#loop.setTimer(this.#timer, LOOK_MS);
   }
 }

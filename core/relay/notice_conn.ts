@@ -1,7 +1,7 @@
 // A notice connection: notices about sessions go from relay Worker to relay Worker, beside the ctl_conn, which they would
 // cross with two more threads on either side. It was a ProxyConn; it carries no payload.
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { receive, send } from "../../ffi/socket.ts";
+import { receive, send, setUserTimeout } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import { type Notice, NoticeReader } from "../protocol/notice_reader.ts";
 import { NoticeWriter } from "../protocol/notice_writer.ts";
@@ -10,7 +10,9 @@ import { PROXY_FRAME_BYTES } from "../protocol/proxy_frame.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { Count } from "./counters.ts";
 import type { Notices } from "./proxy_conn.ts";
+import type { RelaySurroundings } from "./surroundings.ts";
 
 /** Receives in one turn, so that one peer's flood leaves time for the others. */
 const ROUNDS = 16;
@@ -19,6 +21,8 @@ const ROUNDS = 16;
  * which saves a wake-up on either side for every session.
  */
 const PATIENCE_MS = 1;
+/** Ms for which notices may stay unacknowledged: then the ends of streams are told by FIN. */
+const USER_TIMEOUT_MS = 20_000;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 1 << 20;
 
@@ -39,6 +43,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   /** The number that it had as a ProxyConn: it tells which Workers it joins. */
   readonly id: ProxyId;
   readonly #loop: EventLoop;
+  readonly #counters: Float64Array;
   readonly #socket: StreamSocket;
   readonly #events: NoticeConnEvents;
   readonly #reader = new NoticeReader();
@@ -53,21 +58,30 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   /**
    * Takes a socket over.
    *
-   * @param loop The Worker's loop.
+   * @param around The Worker.
    * @param id The number that it had as a ProxyConn.
    * @param socket Its socket.
    * @param awaitsResponse Whether StartNoticesRsp comes first: on the server.
    * @param events Who hears of it.
    */
-  constructor(loop: EventLoop, id: ProxyId, socket: StreamSocket, awaitsResponse: boolean, events: NoticeConnEvents) {
-    this.#loop = loop;
+  constructor(
+    around: RelaySurroundings,
+    id: ProxyId,
+    socket: StreamSocket,
+    awaitsResponse: boolean,
+    events: NoticeConnEvents,
+  ) {
+    this.#loop = around.loop;
+    this.#counters = around.counters;
     this.id = id;
     this.#socket = socket;
     this.#events = events;
     this.#responseMissing = awaitsResponse ? PROXY_FRAME_BYTES : 0;
     this.#flush = { queued: false, run: () => this.#flushNow() };
     socket.task = this;
-    loop.enqueue(this);
+    setUserTimeout(socket.fd, USER_TIMEOUT_MS);
+    this.#counters[Count.noticeConnsOpened]++;
+    this.#loop.enqueue(this);
   }
 
   /** Tells the end of a direction. */
@@ -171,5 +185,6 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     this.#loop.timers.clear(this.#patience);
     if (this.#writer.length > 0 && this.#socket.writable) send(this.#socket.fd, this.#writer.bytes());
     this.#socket.close();
+    this.#counters[Count.noticeConnsClosed]++;
   }
 }

@@ -87,6 +87,9 @@ export abstract class ProxyConn implements Task {
   /** Handles whatever has become ready. */
   abstract run(): void;
 
+  /** It has been orphaned between sessions. */
+  protected abstract onOrphaned(): void;
+
   /** Both directions have ended on this side, in order. */
   protected abstract onSessionFinished(): void;
 
@@ -194,7 +197,7 @@ export abstract class ProxyConn implements Task {
   orphan(): void {
     if (this.#orphaned) return;
     this.#orphaned = true;
-    if (!this.inSession) this.close();
+    if (!this.inSession) this.onOrphaned();
     else if (this.#outTold) shutdownWrite(this.socket.fd);
   }
 

@@ -47,6 +47,8 @@ export class ControlMap {
   readonly #instances = new Map<string, Control>();
   /** Tunnels by the server's number, with their owners. */
   readonly #tunnels = new Map<number, { readonly tunnel: Tunnel; readonly control: Control }>();
+  /** The program stops: no port is opened any more. */
+  #draining = false;
   #lastControl = 0;
   #lastTunnel = 0;
 
@@ -117,6 +119,7 @@ export class ControlMap {
 
   #openTunnel(control: Control, { tunnel: no, name, remote_port: port }: NewTunnelReq): void {
     if (control.tunnels.has(no)) throw new ProtocolError(`Tunnel ${no} is there already`);
+    if (this.#draining) return this.#refuseTunnel(control, no, name, "The server stops");
     const holder = port === 0 ? undefined : this.#holderOf(port);
     if (holder !== undefined) {
       const whose = holder.control === control ? "this client" : `the client at ${holder.control.address}`;
@@ -176,7 +179,19 @@ export class ControlMap {
   #dropTunnel(tunnel: Tunnel, control: Control, reason: string): void {
     this.#tunnels.delete(tunnel.id);
     this.#actions.unlisten(tunnel);
-    if (!tunnel.open) return;
+    if (tunnel.open) this.#logDown(tunnel, control, reason);
+  }
+
+  /** The program stops, and the acceptor Worker has closed every public port or will: no more are opened. */
+  drain(): void {
+    this.#draining = true;
+    for (const { tunnel, control } of this.#tunnels.values()) {
+      if (tunnel.open) this.#logDown(tunnel, control, "the server stops");
+      tunnel.open = false;
+    }
+  }
+
+  #logDown(tunnel: Tunnel, control: Control, reason: string): void {
     const address = publicAddress(this.#options.bind, tunnel.port);
     this.#actions.log("Tunnel is down", { name: tunnel.name, public: address, client: control.id, reason });
   }

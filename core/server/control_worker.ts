@@ -142,7 +142,10 @@ class ServerControl implements Reactor, ControlMapActions, PreambleEvents {
   onMessage(): void {}
 
   onPhase(phase: number): void {
-    if (phase === Phase.DRAIN) this.#acceptors[0].close();
+    if (phase === Phase.DRAIN) {
+      this.#acceptors[0].close();
+      this.#controls.drain();
+    }
     if (phase !== Phase.STOP) return;
     for (const control of this.#controls.values()) control.conn.finish();
   }

@@ -131,7 +131,7 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget, Notices, Notice
 
   #startNotices(proxy: ServerProxyConn): void {
     const socket = proxy.startNotices();
-    if (socket !== null) this.#newNoticeConn = new NoticeConn(this.#loop, proxy.id, socket, true, this);
+    if (socket !== null) this.#newNoticeConn = new NoticeConn(this.#around, proxy.id, socket, true, this);
   }
 
   /** The client has taken a notice connection up. */

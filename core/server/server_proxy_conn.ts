@@ -189,6 +189,11 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     this.#owner.onIdle(this);
   }
 
+  /** There will be no other session on it. */
+  protected override onOrphaned(): void {
+    this.close();
+  }
+
   /** It is closed. */
   protected override onClosed(): void {
     this.around.loop.timers.clear(this.#answer);

@@ -11,28 +11,35 @@ export interface Holdings {
   readonly sessions: number;
 }
 
-/** What `program` holds at the moment, idle ProxyConns not counted. */
+/** What `program` holds at the moment; idle ProxyConns and notice connections are not counted. */
 export async function holdingsOf(program: Program): Promise<Holdings> {
   const counters = await countersOf(program);
+  const pooled = counters.proxyConnsOpened - counters.proxyConnsClosed;
+  const noticing = counters.noticeConnsOpened - counters.noticeConnsClosed;
   return {
-    sockets: (descriptorsOf(program.pid).socket ?? 0) - (counters.proxyConnsOpened - counters.proxyConnsClosed),
+    sockets: (descriptorsOf(program.pid).socket ?? 0) - pooled - noticing,
     sessions: counters.sessionsOpened - counters.sessionsEnded - counters.sessionsReset - counters.sessionsRefused,
   };
 }
 
+/** Looks in a row, 100 ms apart, that must see the same. */
+const STEADY_LOOKS = 3;
+
 /**
- * What `program` holds once its start is over, with one relay Worker on either side: the first ProxyConn has become the
- * notice connection, and another one is idle. A tunnel may be up before that.
+ * What `program` holds once its start is over: there are ProxyConns, and none is on its way. A tunnel may be up before
+ * that.
  */
 export async function holdingsAfterStart(program: Program): Promise<Holdings> {
-  await until(
-    `the ${program.name} has its notice connection and an idle ProxyConn`,
-    () => countersOf(program),
-    (now) => {
-      return now.proxyConnsClosed >= 1 && now.proxyConnsOpened > now.proxyConnsClosed;
-    },
-  );
-  return await holdingsOf(program);
+  let last = "";
+  let same = 0;
+  return await until(`the ${program.name} is ready`, async () => {
+    const { noticeConnsOpened, proxyConnsOpened, proxyConnsClosed } = await countersOf(program);
+    const held = await holdingsOf(program);
+    const seen = `${JSON.stringify(held)} ${noticeConnsOpened} ${proxyConnsOpened}`;
+    same = seen === last && noticeConnsOpened > 0 && proxyConnsOpened > proxyConnsClosed ? same + 1 : 0;
+    last = seen;
+    return held;
+  }, () => same === STEADY_LOOKS);
 }
 
 /**
