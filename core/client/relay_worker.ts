@@ -176,7 +176,9 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     if (phase === Phase.DRAIN) this.#drain.start();
   }
 
-  dispose(): void {}
+  dispose(): void {
+    for (const proxy of this.#proxies.values()) proxy.leave();
+  }
 }
 
 serveReactor((context, config) => new ClientRelay(context, config as RelayConfig));

@@ -23,17 +23,19 @@ export class StreamSocket implements Channel {
   task: Task | null = null;
   readonly #loop: EventLoop;
   #open = true;
-  #guarded = false;
+  #guarded: boolean;
 
   /**
    * Registers the socket.
    *
    * @param loop The Worker's loop.
    * @param fd A non-blocking stream socket that nobody else watches.
+   * @param guarded Whether it has inherited from its listener what {@linkcode guard} does.
    * @throws {SystemError} When the kernel cannot watch it.
    */
-  constructor(loop: EventLoop, fd: Descriptor) {
+  constructor(loop: EventLoop, fd: Descriptor, guarded = false) {
     this.#loop = loop;
+    this.#guarded = guarded;
     this.fd = fd;
     loop.addConnection(this);
   }

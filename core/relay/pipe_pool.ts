@@ -6,10 +6,10 @@ import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 
 /**
- * Bytes of capacity asked for, in this order, for the first pipe: it is the one that is used most, and the more slots it
+ * Bytes of capacity asked for, in this order, for one pipe, the large one: it is the one that is used most, and the more slots it
  * has, the larger a read can prove that its source is empty (see Flow). Only root gets the first size (pipe(7)).
  */
-const FIRST_CAPACITIES = [1 << 22, 1 << 20, 1 << 18];
+const LARGE_CAPACITIES = [1 << 22, 1 << 20, 1 << 18];
 /** Bytes of capacity of the others; the kernel may give less to an unprivileged user, and any size works. */
 const OTHER_CAPACITIES = [1 << 18];
 const PAGE_BYTES = 4096;
@@ -27,6 +27,9 @@ export interface Pipe extends PipeEnds {
 /** Lends pipes to directions. One thread. */
 export class PipePool implements TimerTarget {
   readonly #loop: EventLoop;
+  /** The large one, lent before all others. */
+  #large: Pipe | null = null;
+  #largeIsIdle = false;
   readonly #idle: Pipe[] = [];
   #waiting: Task[] = [];
   readonly #retry = new Timer(this);
@@ -42,7 +45,7 @@ export class PipePool implements TimerTarget {
     this.#loop = loop;
     const first = this.#make();
     checked(typeof first === "number" ? first : 0, "pipe2", "starting a relay Worker");
-    this.#idle.push(first as Pipe);
+    this.#largeIsIdle = true;
   }
 
   /** How many pipes exist, lent or not. */
@@ -52,18 +55,23 @@ export class PipePool implements TimerTarget {
 
   /** How many pipes wait to be lent. */
   get idle(): number {
-    return this.#idle.length;
+    return this.#idle.length + (this.#largeIsIdle ? 1 : 0);
   }
 
   /** Lends an empty pipe; null when the process has no descriptors for another one: then {@linkcode awaitPipe}. */
   take(): Pipe | null {
+    if (this.#largeIsIdle) {
+      this.#largeIsIdle = false;
+      return this.#large;
+    }
     const pipe = this.#idle.pop() ?? this.#make();
     return typeof pipe === "number" ? null : pipe;
   }
 
   /** Takes a lent pipe back. It must be empty. */
   give(pipe: Pipe): void {
-    if (this.#idle.length < MOST_IDLE) this.#idle.push(pipe);
+    if (pipe === this.#large) this.#largeIsIdle = true;
+    else if (this.#idle.length < MOST_IDLE - 1) this.#idle.push(pipe);
     else this.discard(pipe);
     if (this.#waiting.length > 0) this.#wakeWaiting();
   }
@@ -73,6 +81,7 @@ export class PipePool implements TimerTarget {
     close(pipe.readEnd);
     close(pipe.writeEnd);
     this.#open--;
+    if (pipe === this.#large) this.#large = null;
   }
 
   /** Queues a task again when a pipe may be had: when one comes back, and every 20 ms. */
@@ -95,16 +104,20 @@ export class PipePool implements TimerTarget {
   #make(): Pipe | number {
     const ends = openPipe();
     if (typeof ends === "number") return ends;
-    const capacities = this.#open === 0 ? FIRST_CAPACITIES : OTHER_CAPACITIES;
+    const capacities = this.#large === null ? LARGE_CAPACITIES : OTHER_CAPACITIES;
     capacities.some((bytes) => setPipeCapacity(ends.readEnd, bytes) >= 0);
     this.#open++;
     const slots = Math.max(1, Math.floor(getPipeCapacity(ends.readEnd) / PAGE_BYTES));
-    return { readEnd: ends.readEnd, writeEnd: ends.writeEnd, slots };
+    const pipe = { readEnd: ends.readEnd, writeEnd: ends.writeEnd, slots };
+    this.#large ??= pipe;
+    return pipe;
   }
 
   /** Closes the pipes that are not lent. */
   dispose(): void {
     this.#loop.timers.clear(this.#retry);
+    if (this.#largeIsIdle) this.#idle.push(this.#large!);
+    this.#largeIsIdle = false;
     for (const pipe of this.#idle.splice(0)) this.discard(pipe);
   }
 }

@@ -1,7 +1,7 @@
 // The acceptor Worker of the server: it listens on every public port and deals connections out to the relay Workers.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { Errno } from "../../ffi/errno.ts";
-import { lastAddress, listenOn, localAddress } from "../../ffi/socket.ts";
+import { lastAddress, listenOn, localAddress, resetOnClose } from "../../ffi/socket.ts";
 import { formatAddress, portOf, withPort } from "../../ffi/socket_address.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
@@ -42,6 +42,8 @@ class ServerAcceptor implements Reactor {
       return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
     }
     watchPeers(fd as Descriptor);
+    // inherited as well: sessions are guarded so, see StreamSocket
+    resetOnClose(fd as Descriptor);
     const acceptor = new Acceptor(this.#context.loop, fd as Descriptor, {
       onAccept: (conn) => this.#deal(conn, control, tunnel),
       onAcceptPaused: (reason) => this.#pauses.note(reason, portOf(address)),

@@ -224,6 +224,11 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget, Notices, Notice
     this.#loop.setTimer(this.#sweep, SWEEP_MS);
   }
 
+  /** The process is about to end in order. */
+  leave(): void {
+    for (const proxy of this.#proxies.values()) proxy.leave();
+  }
+
   /** The ctl_conn is gone: sessions go on without it, and everything else ends. */
   lose(): void {
     this.#lost = true;

@@ -74,7 +74,7 @@ class ServerRelay implements Reactor, ProxyRequests {
   }
 
   #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number): void {
-    const socket = new StreamSocket(this.#context.loop, fd);
+    const socket = new StreamSocket(this.#context.loop, fd, true);
     const pool = this.#pools.get(control);
     // its client left while the connection was on its way here
     if (pool === undefined) return socket.close();
@@ -146,7 +146,9 @@ class ServerRelay implements Reactor, ProxyRequests {
     if (phase === Phase.DRAIN) this.#drain.start();
   }
 
-  dispose(): void {}
+  dispose(): void {
+    for (const pool of this.#pools.values()) pool.leave();
+  }
 }
 
 serveReactor((context, config) => new ServerRelay(context, config as RelayConfig));
