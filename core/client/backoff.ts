@@ -2,26 +2,26 @@
 
 /** What a {@linkcode Backoff} may be given instead of its defaults. */
 export interface BackoffOptions {
-  /** The longest first delay, in ms. Default: 1000. */
+  /** The shortest first delay, in ms. Default: 1000. */
   readonly firstMs?: number;
   /** The longest delay of all, in ms. Default: 30000. */
   readonly highestMs?: number;
-  /** By how much the longest delay grows with each attempt. Default: 2. */
+  /** By how much the shortest delay grows with each attempt. Default: 2. */
   readonly factor?: number;
   /** Gives a number from 0 up to but not including 1. Default: `Math.random`. */
   readonly random?: () => number;
 }
 
 /**
- * Exponential back-off with jitter: the delays grow from 1 s to 30 s, and each is between half and the whole of what its
- * attempt allows, so that clients that lost the same server do not come back all at once.
+ * Exponential back-off with jitter: the delays grow from 1 s to 30 s. The first is between 1 s and 2 s, the next between 2 s
+ * and 4 s, and so on, so that clients that lost the same server do not come back all at once.
  */
 export class Backoff {
   readonly #firstMs: number;
   readonly #highestMs: number;
   readonly #factor: number;
   readonly #random: () => number;
-  #longestMs: number;
+  #shortestMs: number;
 
   /** Starts with the first delay. */
   constructor(options: BackoffOptions = {}) {
@@ -29,18 +29,18 @@ export class Backoff {
     this.#highestMs = options.highestMs ?? 30_000;
     this.#factor = options.factor ?? 2;
     this.#random = options.random ?? Math.random;
-    this.#longestMs = this.#firstMs;
+    this.#shortestMs = this.#firstMs;
   }
 
   /** How long to wait now, in whole ms; the next call gives a longer delay, up to the highest. */
   next(): number {
-    const longestMs = this.#longestMs;
-    this.#longestMs = Math.min(longestMs * this.#factor, this.#highestMs);
-    return Math.round(longestMs * (0.5 + this.#random() / 2));
+    const shortestMs = this.#shortestMs;
+    this.#shortestMs = Math.min(shortestMs * this.#factor, this.#highestMs / 2);
+    return Math.round(shortestMs * (1 + this.#random()));
   }
 
   /** Starts again with the first delay; call it when the server has accepted the login. */
   reset(): void {
-    this.#longestMs = this.#firstMs;
+    this.#shortestMs = this.#firstMs;
   }
 }
