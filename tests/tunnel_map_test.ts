@@ -119,7 +119,7 @@ testClient("a refused tunnel is told with the reason, and asked for again later 
     assertEquals(asked, [request(1, "web", 8000)], "only the one that is down");
     waits.push(wait);
   }
-  assert(waits[0] >= 500 && waits[0] <= 1250, `${waits}`);
+  assert(waits[0] >= 1000 && waits[0] <= 2250, `${waits}`);
   assert(waits[3] > waits[0], `${waits}`);
 });
 
