@@ -341,28 +341,8 @@ testClient("without its ctl_conn an idle ProxyConn is closed when the server clo
   stage.until(() => s.closed, "the end of the ProxyConn");
 });
 
-testClient(
-  "a session whose start was on its way when the ctl_conn was lost is served, and the last one",
-  (s, stage) => {
-    s.conn.orphan();
-    s.start(1);
-    s.far.sendAll("question");
-    const local = s.local();
-    local.sendAll("answer");
-    local.finish();
-    stage.step(3);
-    s.response();
-    assertEquals([s.far.text(), s.far.state, s.told], ["answer", "end", []]);
-    s.far.finish();
-    stage.until(() => s.closed, "the end of the ProxyConn");
-    assertEquals([local.text(), local.state], ["question", "end"]);
-  },
-);
-
-testClient("without its ctl_conn a session goes on, and ends by FIN", (s, stage) => {
-  s.start(1);
-  const local = s.local();
-  s.conn.orphan();
+/** A session without a ctl_conn: it relays both ways, and its ends are FINs on the ProxyConn, which is then closed. */
+function playOrphaned(s: Scene, stage: Stage, local: Peer): void {
   s.far.sendAll("question");
   stage.step(2);
   local.sendAll("answer");
@@ -373,6 +353,22 @@ testClient("without its ctl_conn a session goes on, and ends by FIN", (s, stage)
   s.far.finish();
   stage.until(() => s.closed, "the end of the ProxyConn");
   assertEquals([local.text(), local.state], ["question", "end"]);
+}
+
+testClient(
+  "a session whose start was on its way when the ctl_conn was lost is served, and the last one",
+  (s, stage) => {
+    s.conn.orphan();
+    s.start(1);
+    playOrphaned(s, stage, s.local());
+  },
+);
+
+testClient("without its ctl_conn a session goes on, and ends by FIN", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.conn.orphan();
+  playOrphaned(s, stage, local);
 });
 
 testClient("an end that was told on a ctl_conn which was lost is told again by FIN", (s, stage) => {
