@@ -17,8 +17,6 @@ export type Memory = ArrayBufferView | ArrayBuffer | null;
 export interface Libc {
   /** __errno_location(3). */
   __errno_location(): Pointer;
-  /** _exit(2). */
-  _exit(status: number): void;
   /** accept4(2). */
   accept4(fd: number, address: Memory, length: Memory, flags: number): number;
   /** bind(2). */
@@ -81,7 +79,6 @@ export interface Libc {
  */
 export const libc: Libc = Deno.dlopen("libc.so.6", {
   __errno_location: { parameters: [], result: "pointer" },
-  _exit: { parameters: ["i32"], result: "void" },
   accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },

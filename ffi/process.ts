@@ -1,4 +1,4 @@
-// Limits and the end of the process.
+// The limits of the process.
 import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 
@@ -19,13 +19,4 @@ export function raiseDescriptorLimit(): number {
     if (libc.setrlimit(RLIMIT_NOFILE, limits) < 0) return Number(soft);
   }
   return Number(limits[0]);
-}
-
-/**
- * Ends the whole process at once, from any Worker: no handlers, no flushing (_exit(2)).
- *
- * @param status The exit status, 0 to 255.
- */
-export function exitProcess(status: number): void {
-  libc._exit(status);
 }

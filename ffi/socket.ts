@@ -2,7 +2,7 @@
 import type { Descriptor } from "./descriptor.ts";
 import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
-import { Family, type SocketAddress } from "./socket_address.ts";
+import { Family, type SocketAddress, storedAddress } from "./socket_address.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
@@ -32,7 +32,6 @@ const integer = new Int32Array(1);
 const lingerNow = new Int32Array([1, 0]);
 const lingerOff = new Int32Array([0, 0]);
 const addressBytes = new Uint8Array(MAX_ADDRESS);
-const addressView = new DataView(addressBytes.buffer);
 const addressLength = new Int32Array(1);
 
 /**
@@ -93,8 +92,7 @@ export function connect(fd: Descriptor, address: SocketAddress): number {
 /** A copy of the address that {@linkcode accept} just stored. */
 export function lastAddress(): SocketAddress {
   const length = Math.min(Math.max(addressLength[0], 2), MAX_ADDRESS);
-  const family = addressView.getUint16(0, new Uint8Array(new Uint16Array([1]).buffer)[0] === 1);
-  return { family, bytes: addressBytes.slice(0, length) };
+  return storedAddress(addressBytes.slice(0, length));
 }
 
 /** The local address of a socket, or null when it has none. */

@@ -21,6 +21,11 @@ export interface SocketAddress {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** The address whose struct the kernel has stored in `bytes`. */
+export function storedAddress(bytes: Uint8Array<ArrayBuffer>): SocketAddress {
+  return { family: new DataView(bytes.buffer, bytes.byteOffset).getUint16(0, littleEndian), bytes };
+}
+
 /**
  * Builds the address of an IP and port.
  *

@@ -1,10 +1,10 @@
 // Connects to a LocalServer: its addresses in turn, until one answers or the time is over.
-import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno } from "../../ffi/errno.ts";
-import { connect, openSocket, setNoDelay, takeSocketError } from "../../ffi/socket.ts";
+import { setNoDelay, takeSocketError } from "../../ffi/socket.ts";
 import { isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
+import { beginConnect } from "../reactor/begin_connect.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
-import { StreamSocket } from "../reactor/stream_socket.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { watchPeers } from "../relay/peer_watch.ts";
 
@@ -80,19 +80,10 @@ export class LocalConnector implements Task, TimerTarget {
 
   /** 0 when it is under way, or a positive errno. */
   #begin(address: SocketAddress): number {
-    const fd = openSocket(address.family) as Descriptor;
-    if (fd < 0) return -fd;
     // on this host the kernel itself tells when the peer is gone
-    if (isLoopback(address)) setNoDelay(fd);
-    else watchPeers(fd);
-    const result = connect(fd, address);
-    if (result < 0 && result !== -Errno.EINPROGRESS) {
-      close(fd);
-      return -result;
-    }
-    this.#socket = new StreamSocket(this.#loop, fd);
-    // its first event tells how it went; for a unix socket, which is connected at once, it comes in the next turn
-    this.#socket.task = this;
+    const begun = beginConnect(this.#loop, address, this, isLoopback(address) ? setNoDelay : watchPeers);
+    if (typeof begun === "number") return begun;
+    this.#socket = begun;
     return 0;
   }
 

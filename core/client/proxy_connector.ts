@@ -1,13 +1,14 @@
 // Connects a new ProxyConn to the server's proxy port and shows the ticket there.
-import { close, type Descriptor } from "../../ffi/descriptor.ts";
+import type { Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { connect, openSocket, send, setUserTimeout, takeSocketError } from "../../ffi/socket.ts";
+import { send, setUserTimeout, takeSocketError } from "../../ffi/socket.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
 import type { ProxyId } from "../protocol/ids.ts";
 import { encodePreambleAndMeta, GREETING_BYTES } from "../protocol/preamble.ts";
 import type { Ticket } from "../protocol/ticket.ts";
+import { beginConnect } from "../reactor/begin_connect.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
-import { StreamSocket } from "../reactor/stream_socket.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 
@@ -18,6 +19,11 @@ const RETRY_MS = 250;
 
 // one per Worker: it is written and sent within one call
 const scratch = new Uint8Array(GREETING_BYTES);
+
+function prepareProxyConn(fd: Descriptor): void {
+  watchPeers(fd);
+  setUserTimeout(fd, PROXY_USER_TIMEOUT_MS);
+}
 
 /** Who hears how it went. */
 export interface ProxyConnectorEvents {
@@ -72,17 +78,9 @@ export class ProxyConnector implements Task, TimerTarget {
   }
 
   #try(): void {
-    const fd = openSocket(this.#address.family) as Descriptor;
-    if (fd < 0) return this.#retry(-fd);
-    watchPeers(fd);
-    setUserTimeout(fd, PROXY_USER_TIMEOUT_MS);
-    const result = connect(fd, this.#address);
-    if (result < 0 && result !== -Errno.EINPROGRESS) {
-      close(fd);
-      return this.#retry(-result);
-    }
-    this.#socket = new StreamSocket(this.#loop, fd);
-    this.#socket.task = this;
+    const begun = beginConnect(this.#loop, this.#address, this, prepareProxyConn);
+    if (typeof begun === "number") return this.#retry(begun);
+    this.#socket = begun;
     this.#loop.setTimer(this.#timer, this.#deadline - this.#loop.now);
   }
 

@@ -16,7 +16,7 @@ import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
 import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
-import { CONTROL, type DrainedReport, type RelayConfig, type Resolved } from "./worker_config.ts";
+import { CONTROL, type RelayConfig, type Resolved } from "./worker_config.ts";
 
 /** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
 const DRAIN_GRACE_MS = 300;
@@ -40,9 +40,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     this.relays = config.relays;
     const counters = relayCounters(config.relays, config.counters).row(config.index);
     this.#around = surroundingsOf(context, counters);
-    this.#drain = new DrainWatch(context.loop, counters, () => 0, () => {
-      context.report({ kind: "drained" } satisfies DrainedReport);
-    }, DRAIN_GRACE_MS);
+    this.#drain = new DrainWatch(context, counters, () => 0, DRAIN_GRACE_MS);
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {

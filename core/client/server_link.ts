@@ -1,14 +1,14 @@
 // The client's link to its server: resolving, connecting, logging in, and beginning anew with back-off when it breaks.
-import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { connect, openSocket, takeSocketError } from "../../ffi/socket.ts";
+import { takeSocketError } from "../../ffi/socket.ts";
 import { formatAddress, type SocketAddress } from "../../ffi/socket_address.ts";
 import { newInstance } from "../protocol/auth.ts";
 import { CtlConn, type CtlConnOwner } from "../protocol/ctl_conn.ts";
 import type { CtlMessage, NewCtlAccepted } from "../protocol/messages.ts";
+import { beginConnect } from "../reactor/begin_connect.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import type { Level, LogFields } from "../reactor/reactor_worker.ts";
-import { StreamSocket } from "../reactor/stream_socket.ts";
+import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { Backoff } from "./backoff.ts";
 import { ServerLogin } from "./server_login.ts";
@@ -89,17 +89,9 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
   }
 
   #connect(address: number): void {
-    const target = this.#addresses[address];
-    const fd = openSocket(target.family) as Descriptor;
-    if (fd < 0) return this.#failed(errnoName(-fd));
-    const result = connect(fd, target);
-    if (result < 0 && result !== -Errno.EINPROGRESS) {
-      close(fd);
-      return this.#addressFailed(address, -result);
-    }
-    const socket = new StreamSocket(this.#loop, fd);
-    socket.task = this;
-    this.#state = { kind: "connecting", socket, address };
+    const begun = beginConnect(this.#loop, this.#addresses[address], this);
+    if (typeof begun === "number") return this.#addressFailed(address, begun);
+    this.#state = { kind: "connecting", socket: begun, address };
     this.#loop.setTimer(this.#timer, CONNECT_MS);
   }
 

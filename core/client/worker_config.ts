@@ -52,12 +52,6 @@ export interface ResolveReport {
   readonly kind: "resolve";
 }
 
-/** A relay Worker has no sessions left, while draining. */
-export interface DrainedReport {
-  /** Tells reports apart. */
-  readonly kind: "drained";
-}
-
 /** The supervisor's answer; relay Workers get it before the control Worker. */
 export interface Resolved {
   /** Addresses of the server's ctl_port, in the order to try; empty when its name did not resolve. */

@@ -22,6 +22,15 @@ export const BINARY_BODY_BYTES: Readonly<Record<BinaryMessage["type"], number>> 
   ResetSession: 8,
 };
 
+/**
+ * Checks that a body has the size of its type.
+ * @throws {ProtocolError} if it has not
+ */
+export function expectBodySize(type: BinaryMessage["type"], size: number): void {
+  const expected = BINARY_BODY_BYTES[type];
+  if (size !== expected) throw new ProtocolError(`${type} with a body of ${size} bytes instead of ${expected}`);
+}
+
 /** The highest number of a relay Worker: the preamble has one byte for it. */
 export const MAX_WORKER = 0xff;
 

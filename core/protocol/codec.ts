@@ -1,15 +1,9 @@
 // From the type byte and body of one frame on a ctl_conn to its message. It must never know buffers that grow, or sockets.
 // The other direction is FrameWriter, which writes into its own buffer.
 
-import {
-  BINARY_BODY_BYTES,
-  readFreeProxyConn,
-  readNeedProxy,
-  readResetSession,
-  readShutdownPeer,
-} from "./binary_body.ts";
+import { expectBodySize, readFreeProxyConn, readNeedProxy, readResetSession, readShutdownPeer } from "./binary_body.ts";
 import { decodeJsonBody } from "./json_body.ts";
-import type { BinaryMessage, CtlMessage, Heartbeat } from "./messages.ts";
+import type { CtlMessage, Heartbeat } from "./messages.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { CTL_TYPE_CODE } from "./wire.ts";
 
@@ -38,26 +32,21 @@ export function decodeMessage(code: number, view: DataView, at: number, size: nu
     case "CloseTunnel":
       return decodeJsonBody(type, new Uint8Array(view.buffer, view.byteOffset + at, size));
     case "Heartbeat":
-      expectSize(type, size);
+      expectBodySize(type, size);
       return HEARTBEAT;
     case "NotifyClientNeedProxy":
-      expectSize(type, size);
+      expectBodySize(type, size);
       return readNeedProxy(view, at);
     case "NotifyProxyShutdownPeerConn":
-      expectSize(type, size);
+      expectBodySize(type, size);
       return readShutdownPeer(view, at);
     case "FreeProxyConnReq":
-      expectSize(type, size);
+      expectBodySize(type, size);
       return readFreeProxyConn(view, at);
     case "ResetSession":
-      expectSize(type, size);
+      expectBodySize(type, size);
       return readResetSession(view, at);
     default:
       return type satisfies never;
   }
-}
-
-function expectSize(type: BinaryMessage["type"], size: number): void {
-  const expected = BINARY_BODY_BYTES[type];
-  if (size !== expected) throw new ProtocolError(`${type} with a body of ${size} bytes instead of ${expected}`);
 }

@@ -3,7 +3,7 @@
 
 import * as v from "valibot";
 import type { ControlId, TunnelNo } from "./ids.ts";
-import type { CtlMessage, JsonMessage } from "./messages.ts";
+import type { JsonMessage } from "./messages.ts";
 import { oneLine, ProtocolError } from "./protocol_error.ts";
 
 /** The longest `reason`, in UTF-16 code units; with it every JSON frame of a login fits into 1024 bytes. */
@@ -68,11 +68,6 @@ type Parsed = { [T in JsonMessage["type"]]: { type: T } & v.InferOutput<(typeof 
 
 const encoder = new TextEncoder();
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** Whether `message` has a JSON body. */
-export function isJsonMessage(message: CtlMessage): message is JsonMessage {
-  return Object.hasOwn(SCHEMA, message.type);
-}
 
 /**
  * The body of `message` in bytes.

@@ -1,6 +1,6 @@
 // Input of a notice connection: notices about sessions, and nothing else. It must never know JSON: relay Workers import it.
 
-import { BINARY_BODY_BYTES, readFreeProxyConn, readResetSession, readShutdownPeer } from "./binary_body.ts";
+import { expectBodySize, readFreeProxyConn, readResetSession, readShutdownPeer } from "./binary_body.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
 import type { FreeProxyConnReq, NotifyProxyShutdownPeerConn, ResetSession } from "./messages.ts";
 import { ProtocolError } from "./protocol_error.ts";
@@ -23,21 +23,16 @@ export class NoticeReader extends FrameSplitter<Notice> {
   protected override decode(code: number, view: DataView, at: number, size: number): Notice {
     switch (code) {
       case CTL_TYPE_CODE.NotifyProxyShutdownPeerConn:
-        expectSize("NotifyProxyShutdownPeerConn", size);
+        expectBodySize("NotifyProxyShutdownPeerConn", size);
         return readShutdownPeer(view, at);
       case CTL_TYPE_CODE.FreeProxyConnReq:
-        expectSize("FreeProxyConnReq", size);
+        expectBodySize("FreeProxyConnReq", size);
         return readFreeProxyConn(view, at);
       case CTL_TYPE_CODE.ResetSession:
-        expectSize("ResetSession", size);
+        expectBodySize("ResetSession", size);
         return readResetSession(view, at);
       default:
         throw new ProtocolError(`No notice has the type 0x${code.toString(16).padStart(2, "0")}`);
     }
   }
-}
-
-function expectSize(type: Notice["type"], size: number): void {
-  const expected = BINARY_BODY_BYTES[type];
-  if (size !== expected) throw new ProtocolError(`${type} with a body of ${size} bytes instead of ${expected}`);
 }

@@ -1,10 +1,16 @@
 // Tells when a relay Worker has no sessions left, while the program drains.
-import type { EventLoop } from "../reactor/event_loop.ts";
+import type { ReactorContext } from "../reactor/reactor_worker.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { Count } from "./counters.ts";
 
 /** Ms between two looks. */
 const LOOK_MS = 20;
+
+/** What a relay Worker then reports to the supervisor, once. */
+export interface DrainedReport {
+  /** Tells reports apart. */
+  readonly kind: "drained";
+}
 
 /** How many sessions are under way in a Worker, by its counters. */
 export function sessionsUnderWay(counters: Float64Array): number {
@@ -14,38 +20,36 @@ export function sessionsUnderWay(counters: Float64Array): number {
 
 /** Looks at a Worker's sessions until none is left. One thread. */
 export class DrainWatch implements TimerTarget {
-  readonly #loop: EventLoop;
+  readonly #context: ReactorContext;
   readonly #counters: Float64Array;
   readonly #waiting: () => number;
-  readonly #onDrained: () => void;
   readonly #graceMs: number;
   readonly #timer = new Timer(this);
 
   /**
    * Makes a watch that does not look yet.
    *
-   * @param loop The Worker's loop.
+   * @param context The Worker.
    * @param counters The Worker's row.
    * @param waiting How many connections have no session yet but will.
-   * @param onDrained Called once, when nothing is left.
    * @param graceMs Ms before the first look, 0 up.
    */
-  constructor(loop: EventLoop, counters: Float64Array, waiting: () => number, onDrained: () => void, graceMs = 0) {
-    this.#loop = loop;
+  constructor(context: ReactorContext, counters: Float64Array, waiting: () => number, graceMs = 0) {
+    this.#context = context;
     this.#counters = counters;
     this.#waiting = waiting;
-    this.#onDrained = onDrained;
     this.#graceMs = graceMs;
   }
 
   /** Starts to look. */
   start(): void {
-    this.#loop.setTimer(this.#timer, Math.max(this.#graceMs, LOOK_MS));
+    this.#context.loop.setTimer(this.#timer, Math.max(this.#graceMs, LOOK_MS));
   }
 
   /** Looks. */
   onTimer(): void {
-    if (sessionsUnderWay(this.#counters) === 0 && this.#waiting() === 0) this.#onDrained();
-    else this.#loop.setTimer(this.#timer, LOOK_MS);
+    const { loop } = this.#context;
+    if (sessionsUnderWay(this.#counters) > 0 || this.#waiting() > 0) return loop.setTimer(this.#timer, LOOK_MS);
+    this.#context.report({ kind: "drained" } satisfies DrainedReport);
   }
 }

@@ -76,11 +76,6 @@ export abstract class ProxyConn implements Task {
     around.counters[Count.proxyConnsOpened]++;
   }
 
-  /** Whether its ctl_conn is gone. */
-  get orphaned(): boolean {
-    return this.#orphaned;
-  }
-
   /** Whether a session has begun here and not ended. */
   get inSession(): boolean {
     return this.state === "starting" || this.state === "relaying";

@@ -13,7 +13,7 @@ import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts
 import { type Admission, ProxyGreeting } from "./proxy_greeting.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
-import { CONTROL, type DrainedReport, type RelayConfig } from "./worker_config.ts";
+import { CONTROL, type RelayConfig } from "./worker_config.ts";
 
 interface Expected {
   readonly pool: ProxyPool;
@@ -34,9 +34,7 @@ class ServerRelay implements Reactor, ProxyRequests {
     this.#config = config;
     const counters = relayCounters(config.relays, config.counters).row(config.index);
     this.#around = surroundingsOf(context, counters);
-    this.#drain = new DrainWatch(context.loop, counters, () => this.#waiting(), () => {
-      context.report({ kind: "drained" } satisfies DrainedReport);
-    });
+    this.#drain = new DrainWatch(context, counters, () => this.#waiting());
   }
 
   #waiting(): number {

@@ -48,9 +48,3 @@ export interface RelayConfig {
   /** Idle ProxyConns that this Worker keeps ready for each client. */
   readonly poolCount: number;
 }
-
-/** What a relay Worker reports: while draining, that it has no sessions left. */
-export interface DrainedReport {
-  /** Tells reports apart. */
-  readonly kind: "drained";
-}

@@ -1,10 +1,14 @@
 // The life of either program in its main isolate: Workers start, signals come, sessions drain, the process ends.
-import type { LogLevel } from "../config/value_kind.ts";
-import { log } from "../logging/logging.ts";
+import { ConfigError } from "../config/config_error.ts";
+import type { Loaded } from "../config/load.ts";
+import type { Environment, ReadFile } from "../config/token.ts";
+import type { LogFormat, LogLevel } from "../config/value_kind.ts";
+import { log, startLogging } from "../logging/logging.ts";
 import type { Counters } from "../reactor/counters.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { WorkerGroup, type WorkerSpec } from "../reactor/worker_group.ts";
 import type { RelayColumn } from "../relay/counters.ts";
+import type { DrainedReport } from "../relay/drain_watch.ts";
 
 /** Ms that the Workers have to end their loops. */
 const STOP_MS = 2000;
@@ -65,7 +69,7 @@ export class Program {
   }
 
   #onReport(worker: number, report: unknown): void {
-    if ((report as { kind?: unknown }).kind !== "drained") return this.#options.onReport?.(worker, report);
+    if ((report as Partial<DrainedReport>).kind !== "drained") return this.#options.onReport?.(worker, report);
     this.#undrained.delete(worker);
     if (this.#undrained.size === 0) this.#drained.resolve();
   }
@@ -106,26 +110,36 @@ async function within(promise: Promise<void>, timeoutMs: number): Promise<boolea
   return result;
 }
 
+/** What every program's configuration has. */
+export interface LogSettings {
+  /** The least level that is logged. */
+  readonly logLevel: LogLevel;
+  /** How records are written. */
+  readonly logFormat: LogFormat;
+}
+
 /**
- * The main function of a program: one line and a status for every mistake.
+ * The main function of a program: one line and a status for every mistake; 2 for one in flags or files, 1 for others.
  *
+ * @param name The program's name, for its log.
  * @param load Reads the configuration.
- * @param isUserMistake Whether an error is a mistake in flags or files: status 2.
  * @param run Starts the program.
  */
-export async function main<C>(
-  load: () => { kind: "run"; config: C } | { kind: "help" | "version"; text: string },
-  isUserMistake: (error: unknown) => boolean,
+export async function main<C extends LogSettings>(
+  name: string,
+  load: (args: string[], env: Environment, readFile: ReadFile) => Loaded<C>,
   run: (config: C) => Promise<void>,
 ): Promise<void> {
   try {
-    const loaded = load();
+    const loaded = load(Deno.args, Deno.env, Deno.readTextFileSync);
     if (loaded.kind !== "run") return console.log(loaded.text);
-    await run(loaded.config);
+    const { config } = loaded;
+    startLogging({ level: config.logLevel, format: config.logFormat, program: name });
+    await run(config);
   } catch (error) {
-    const mistake = isUserMistake(error);
+    const mistake = error instanceof ConfigError;
     if (!mistake && !(error instanceof StartError)) throw error;
-    console.error((error as Error).message);
+    console.error(error.message);
     Deno.exit(mistake ? 2 : 1);
   }
 }
