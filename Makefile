@@ -9,7 +9,7 @@ DENO_COMPILE ?= $(DENO_RUN)
 # Options for the programs and for `deno test`.
 ARGS ?=
 # What `make test` runs. The test of the executables needs them built: .ci/run names it.
-TEST ?= tests/ --ignore=tests/executables_test.ts
+TEST ?= tests/ --ignore=tests/executables_test.ts,tests/faults/
 # Seconds after which a test run is stopped.
 TEST_LIMIT ?= 600
 
@@ -22,7 +22,7 @@ PERMISSIONS := --no-prompt --allow-ffi --allow-read --allow-env=CPROXY_TOKEN
 # With thousands of idle connections, optimizing for size saves a third of their memory and costs no speed that shows.
 COMPILE = $(DENO_COMPILE) compile --quiet --no-code-cache --v8-flags=--optimize-for-size $(PERMISSIONS)
 
-.PHONY: help demo test check bench bench-micro server client build install clean
+.PHONY: help demo test test-faults fuzz soak check bench bench-micro server client build install clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,6 +33,15 @@ demo: ## move a page and 256 MiB both ways through two tunnels, on this machine
 
 test: ## run the tests; a part of them with TEST=tests/foo_test.ts, options for deno test in ARGS
 	@tools/run_tests $(TEST_LIMIT) $(TEST) $(ARGS)
+
+test-faults: ## break links, programs and peers under load, and see that everything recovers
+	@tools/run_tests 600 tests/faults/ $(ARGS)
+
+fuzz: ## throw at least INPUTS=5000000 inputs, good and bad, at everything that parses
+	@$(DENO_RUN) run --allow-all --quiet tests/fuzz/main.ts
+
+soak: ## mix load and faults for MINUTES=10, then compare what is held with what was held before
+	@$(DENO_RUN) run --allow-all --quiet tests/soak/main.ts
 
 check: ## format, lint, types, documentation and architecture
 	$(DENO_RUN) fmt --check
