@@ -18,7 +18,11 @@ function noFile(path: string): string {
 Deno.test("the version is the one in deno.json", () => assertEquals(VERSION, project.version));
 
 for (const [program, load] of PROGRAMS) {
-  const flags = ["config", ...Object.keys(program.settings), ...Object.keys(program.listSettings ?? {})];
+  const flags = [
+    "config",
+    ...Object.keys(program.settings),
+    ...Object.keys(program.list?.asFlags ? program.list.settings : {}),
+  ];
 
   Deno.test(`${program.name} --version prints its name and version`, () => {
     assertEquals(load(["--version"], NOTHING, noFile), { kind: "version", text: `${program.name} ${VERSION}` });
@@ -58,7 +62,7 @@ Deno.test("every example in the help is a value that the flag takes", () => {
     const files = { [setting.example]: "token" };
     serverConfig([`--${flag}=${setting.example}`], { files });
   }
-  const client = { ...CLIENT_PROGRAM.settings, ...CLIENT_PROGRAM.listSettings };
+  const client = { ...CLIENT_PROGRAM.settings, ...CLIENT_PROGRAM.list?.settings };
   for (const [flag, setting] of Object.entries(client)) {
     const local = flag === "local_server" ? [] : ["--local_server=a:1"];
     clientConfig([...local, `--${flag}=${setting.example}`], { files: { [setting.example]: "token" } });

@@ -1,7 +1,7 @@
 // The client's settings and their types. It knows how a user writes them and nothing of what the client does with them.
 
 import { ConfigError, quote } from "./config_error.ts";
-import { type ConfigFile, LIST_KEY } from "./config_file.ts";
+import type { ConfigFile } from "./config_file.ts";
 import type { Endpoint, TcpEndpoint } from "./endpoint.ts";
 import type { Program } from "./help.ts";
 import { checkHeartbeats, gather, type Loaded } from "./load.ts";
@@ -42,6 +42,8 @@ export interface ClientConfig {
   logFormat: LogFormat;
 }
 
+const LIST_KEY = "tunnels";
+
 const settings = {
   cproxy_server: {
     value: kinds.tcpEndpoint,
@@ -56,6 +58,7 @@ const tunnelSettings = {
   local_server: {
     value: kinds.endpoint,
     default: null,
+    required: true,
     meaning: "Service to make reachable",
     example: "127.0.0.1:7777",
   },
@@ -80,7 +83,7 @@ const program = {
   name: "cproxy-client",
   summary: "makes services that this host can reach available on public ports of a cproxy-server",
   settings,
-  listSettings: tunnelSettings,
+  list: { key: LIST_KEY, settings: tunnelSettings, asFlags: true },
   examples: [
     "cproxy-client --cproxy_server=tunnel.example:8080 --local_server=127.0.0.1:7777 --remote_port=9000",
     "cproxy-client --local_server=unix:/run/app.sock --token_file=token",

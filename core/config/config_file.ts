@@ -4,15 +4,12 @@ import { parse as untypedParse } from "@std/yaml/parse";
 import * as v from "valibot";
 import { ConfigError, describeValue, quote, UnexpectedValueError } from "./config_error.ts";
 import { nearestName } from "./nearest_name.ts";
-import type { SettingsTable } from "./setting.ts";
+import type { SettingsList, SettingsTable } from "./setting.ts";
 import type { ValueKind } from "./value_kind.ts";
 import { lineOfYamlPath, type YamlPath } from "./yaml_line.ts";
 
 /** The part of the standard library's `parse` that is used here; the npm package ships no types. */
 const parse: (text: string, options: { schema: "core" }) => unknown = untypedParse;
-
-/** The name of the list in a file, for a program that has one. */
-export const LIST_KEY = "tunnels";
 
 /** A file that was read and checked. */
 export interface ConfigFile {
@@ -20,7 +17,7 @@ export interface ConfigFile {
   readonly path: string;
   /** The settings that it has, checked; those that it leaves out are missing. */
   readonly values: Readonly<Record<string, unknown>>;
-  /** The entries of its list, each complete with defaults; `null` if it has no list. */
+  /** The entries of its list, each complete with defaults and `null` for what has none; `null` if it has no list. */
   readonly list: readonly Readonly<Record<string, unknown>>[] | null;
   /** Names a place in it for an error message, such as `client.yaml:7: tunnels[1].remote_port`. */
   placeOf(path: YamlPath): string;
@@ -31,42 +28,50 @@ export interface ConfigFile {
  *
  * @param path Its name in messages.
  * @param settings The keys that it may have.
- * @param listSettings The keys of an entry of `tunnels`, or `null` if there is no such list.
+ * @param list The list that it may have, or `null`.
  * @throws {ConfigError} On the first mistake: one line with the file, the line, the key and what is expected.
  */
 export function readConfigFile(
   path: string,
   text: string,
   settings: SettingsTable,
-  listSettings: SettingsTable | null,
+  list: SettingsList | null,
 ): ConfigFile {
   const placeOf = (keys: YamlPath) =>
     `${path}:${lineOfYamlPath(text, keys)}${keys.length === 0 ? "" : ": "}${dotted(keys)}`;
-  const checked = v.safeParse(fileSchema(settings, listSettings), parseYaml(path, text) ?? {}, { abortEarly: true });
+  const checked = v.safeParse(fileSchema(settings, list), parseYaml(path, text) ?? {}, { abortEarly: true });
   if (!checked.success) {
     const issue = checked.issues[0];
     throw new ConfigError(`${placeOf(issue.path?.map((item) => item.key as string | number) ?? [])}: ${issue.message}`);
   }
-  const { [LIST_KEY]: list, ...values } = checked.output as Record<string, unknown>;
-  return { path, values, list: (list ?? null) as ConfigFile["list"], placeOf };
+  const values = checked.output as Record<string, unknown>;
+  if (list === null) return { path, values, list: null, placeOf };
+  const { [list.key]: entries, ...others } = values;
+  return { path, values: others, list: (entries ?? null) as ConfigFile["list"], placeOf };
 }
 
-function fileSchema(settings: SettingsTable, listSettings: SettingsTable | null): v.GenericSchema {
+function fileSchema(settings: SettingsTable, list: SettingsList | null): v.GenericSchema {
   const entries: v.ObjectEntries = {};
   for (const [key, { value }] of Object.entries(settings)) entries[key] = v.optional(schemaOf(value));
-  if (listSettings !== null) {
-    const list = v.array(entrySchema(listSettings), (issue) => `expected a list, got ${describeValue(issue.input)}`);
-    entries[LIST_KEY] = v.optional(list);
+  if (list !== null) {
+    const entry = entrySchema(list.settings);
+    entries[list.key] = v.optional(v.array(entry, (issue) => `expected a list, got ${describeValue(issue.input)}`));
   }
   return mapping(entries, settings);
 }
 
 function entrySchema(settings: SettingsTable): v.GenericSchema {
   const entries: v.ObjectEntries = {};
-  for (const [key, { value, default: fallback }] of Object.entries(settings)) {
-    entries[key] = fallback === null ? schemaOf(value) : v.optional(schemaOf(value), fallback);
+  const nothing: Record<string, null> = {};
+  for (const [key, { value, default: fallback, required }] of Object.entries(settings)) {
+    if (fallback !== null) entries[key] = v.optional(schemaOf(value), fallback);
+    else if (required) entries[key] = schemaOf(value);
+    else {
+      entries[key] = v.optional(schemaOf(value));
+      nothing[key] = null;
+    }
   }
-  return mapping(entries, settings);
+  return v.pipe(mapping(entries, settings), v.transform((entry) => ({ ...nothing, ...entry as object })));
 }
 
 /** A mapping with these keys and no others; `settings` says what is expected where one is missing. */

@@ -1,7 +1,6 @@
 // The texts that explain a program's settings, made from its table. It knows no setting by name but `--config`.
 
-import { LIST_KEY } from "./config_file.ts";
-import { configFileSetting, type SettingsTable } from "./setting.ts";
+import { configFileSetting, type SettingsList, type SettingsTable } from "./setting.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
 import { VERSION } from "./version.ts";
 
@@ -13,8 +12,8 @@ export interface Program {
   readonly summary: string;
   /** The settings that are both flags and YAML keys. */
   readonly settings: SettingsTable;
-  /** The settings that are flags for one entry, and keys of an entry in the YAML list `tunnels`; or `null`. */
-  readonly listSettings: SettingsTable | null;
+  /** The list that its file may have, or `null`. */
+  readonly list: SettingsList | null;
   /** Command lines that show how it is used. */
   readonly examples: readonly string[];
 }
@@ -26,12 +25,16 @@ export function versionText(program: Program): string {
 
 /** What `--help` prints, without a line break at its end. */
 export function helpText(program: Program): string {
-  const flags = rowsOf(program).map(({ flag, placeholder, standard, meaning, example }) =>
+  const rows = rowsOf(program);
+  const flags = rows.filter(({ flag }) => flag !== null).map(({ flag, placeholder, standard, meaning, example }) =>
     [
       `  ${flag}=${placeholder}`,
       ...wrapped(meaning),
       `      Default: ${standard}. Example: ${flag}=${example}`,
     ].join("\n")
+  );
+  const keys = rows.filter(({ flag }) => flag === null).map(({ yamlKey, placeholder, standard, meaning, example }) =>
+    [`  ${yamlKey}: ${placeholder}`, ...wrapped(meaning), `      Default: ${standard}. Example: ${example}`].join("\n")
   );
   return [
     `${versionText(program)}: ${program.summary}`,
@@ -45,13 +48,9 @@ export function helpText(program: Program): string {
     "",
     "Underscores and hyphens in flag names are the same, and so are --flag=value and --flag value.",
     "Times are written 500ms, 10s or 2m; a bare number counts seconds.",
-    ...(program.listSettings === null ? [] : [
-      `In YAML, ${
-        Object.keys(program.listSettings).join(", ")
-      } are the keys of each entry of the list \`${LIST_KEY}\`;`,
-      "the tunnel of the command line takes the place of that list.",
-    ]),
+    ...(program.list?.asFlags ? flagsOfEntry(program.list) : []),
     `The token is the first of --token, --token_file, ${TOKEN_VARIABLE} in the environment, and token or token_file in YAML.`,
+    ...(keys.length === 0 ? [] : ["", "In YAML only:", ...keys]),
     "",
     "Examples:",
     ...program.examples.map((example) => `  ${example}`),
@@ -60,10 +59,22 @@ export function helpText(program: Program): string {
   ].join("\n");
 }
 
+function flagsOfEntry({ key, settings }: SettingsList): string[] {
+  return [
+    `In YAML, ${Object.keys(settings).join(", ")} are the keys of each entry of the list \`${key}\`;`,
+    "the tunnel of the command line takes the place of that list.",
+  ];
+}
+
 /** The table of a program's settings in Markdown, for the manual. */
 export function settingsMarkdown(program: Program): string {
   const rows = rowsOf(program).map(({ flag, yamlKey, placeholder, standard, meaning }) => {
-    const cells = [`\`${flag}=${placeholder}\``, yamlKey === null ? "" : `\`${yamlKey}\``, standard, meaning];
+    const cells = [
+      flag === null ? "" : `\`${flag}=${placeholder}\``,
+      yamlKey === null ? "" : `\`${yamlKey}\``,
+      standard,
+      meaning,
+    ];
     return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   });
   return ["| flag | YAML key | default | meaning |", "| --- | --- | --- | --- |", ...rows].join("\n");
@@ -71,7 +82,7 @@ export function settingsMarkdown(program: Program): string {
 
 /** A setting as its user reads of it. */
 interface Row {
-  flag: string;
+  flag: string | null;
   yamlKey: string | null;
   placeholder: string;
   standard: string;
@@ -79,16 +90,20 @@ interface Row {
   example: string;
 }
 
-function rowsOf(program: Program): Row[] {
+function rowsOf({ settings, list }: Program): Row[] {
+  const entry = list === null ? [] : tableRows(list.settings, (key) => `${list.key}[].${key}`);
   return [
     ...tableRows({ config: configFileSetting }, () => null),
-    ...tableRows(program.listSettings ?? {}, (key) => `${LIST_KEY}[].${key}`),
-    ...tableRows(program.settings, (key) => key),
+    ...(list?.asFlags ? entry : []),
+    ...tableRows(settings, (key) => key),
+    ...(list?.asFlags ? [] : entry.map((row) => ({ ...row, flag: null }))),
   ];
 }
 
 function tableRows(settings: SettingsTable, yamlKey: (key: string) => string | null): Row[] {
-  return Object.entries(settings).map(([key, { value, meaning, example, defaultText, default: fallback }]) => ({
+  return Object.entries(settings).map((
+    [key, { value, meaning, example, defaultText, default: fallback }],
+  ) => ({
     flag: `--${key}`,
     yamlKey: yamlKey(key),
     placeholder: value.placeholder,

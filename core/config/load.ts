@@ -39,7 +39,8 @@ export function gather<S extends SettingsTable>(
   environment: Environment,
   readFile: ReadFile,
 ): Gathered<S> | { kind: "help" | "version"; text: string } {
-  const { settings, listSettings } = program;
+  const { settings, list } = program;
+  const listSettings = list?.asFlags ? list.settings : {};
   const table: SettingsTable = { ...settings, ...listSettings, config: configFileSetting };
   const asked = readCommandLine(args, Object.keys(table));
   if (asked.kind === "help") return { kind: "help", text: helpText(program) };
@@ -48,15 +49,13 @@ export function gather<S extends SettingsTable>(
   const flags = new Map<string, unknown>();
   for (const [key, text] of asked.flags) flags.set(key, readFlag(table, key, text));
   const path = flags.get("config") as string | undefined;
-  const file = path === undefined
-    ? null
-    : readConfigFile(path, readText(path, "--config", readFile), settings, listSettings);
+  const file = path === undefined ? null : readConfigFile(path, readText(path, "--config", readFile), settings, list);
 
   const values: Record<string, unknown> = {};
   for (const [key, { default: fallback, value }] of Object.entries(settings)) {
     values[key] = flags.get(key) ?? file?.values[key] ?? (fallback === null ? null : value.read(fallback));
   }
-  const listFlags = [...flags].filter(([key]) => listSettings !== null && Object.hasOwn(listSettings, key));
+  const listFlags = [...flags].filter(([key]) => Object.hasOwn(listSettings, key));
   return {
     kind: "run",
     values: values as ValuesOf<S>,

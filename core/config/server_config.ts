@@ -66,7 +66,7 @@ const program = {
   name: "cproxy-server",
   summary: "makes services in private networks reachable on public ports of this host",
   settings,
-  listSettings: null,
+  list: null,
   examples: ["cproxy-server --token_file=token", "cproxy-server --config=server.yaml --log_level=debug"],
 };
 

@@ -14,6 +14,8 @@ export interface DescribedSetting<T> {
   readonly example: string;
   /** What the default is called where its text would mislead. */
   readonly defaultText?: string;
+  /** Whether every entry of its list must have it. */
+  readonly required?: true;
 }
 
 /** A setting that always has a value. */
@@ -30,6 +32,16 @@ export interface OptionalSetting<T> extends DescribedSetting<T> {
 
 /** Settings by their name in snake_case: the flag without its hyphens, and the YAML key. */
 export type SettingsTable = Readonly<Record<string, Setting<unknown> | OptionalSetting<unknown>>>;
+
+/** A list in a program's file; each of its entries has the same settings. */
+export interface SettingsList {
+  /** Its key in the file. */
+  readonly key: string;
+  /** The settings of an entry. */
+  readonly settings: SettingsTable;
+  /** Whether they are flags as well, for a list of one entry. */
+  readonly asFlags: boolean;
+}
 
 /** The values that a table of settings stands for. */
 export type ValuesOf<S extends SettingsTable> = {
