@@ -2,7 +2,7 @@
 import type { Descriptor } from "./descriptor.ts";
 import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
-import { Family, type SocketAddress, storedAddress } from "./socket_address.ts";
+import { Family, readIp, type SocketAddress, storedAddress } from "./socket_address.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
@@ -93,6 +93,11 @@ export function connect(fd: Descriptor, address: SocketAddress): number {
 export function lastAddress(): SocketAddress {
   const length = Math.min(Math.max(addressLength[0], 2), MAX_ADDRESS);
   return storedAddress(addressBytes.slice(0, length));
+}
+
+/** The IP that {@linkcode accept} just stored, as `readIp` writes it; nothing is allocated. */
+export function readLastIp(ip: Int32Array): void {
+  readIp(addressBytes, ip);
 }
 
 /** The local address of a socket, or null when it has none. */

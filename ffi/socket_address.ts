@@ -64,6 +64,28 @@ export function unixAddress(path: string): SocketAddress {
   return { family: Family.UNIX, bytes };
 }
 
+/** How many 32-bit words {@linkcode readIp} writes. */
+export const IP_WORDS = 4;
+
+/**
+ * Reads the IP out of a struct that the kernel has stored, without allocating: the 128 bits of an IPv6 address as four
+ * words, first bits first. An IPv4 address is ::ffff:a.b.c.d, the way in which a listener on `::` sees it.
+ *
+ * @param struct A struct sockaddr_in or _in6.
+ * @param ip Where to put the {@linkcode IP_WORDS} words.
+ */
+export function readIp(struct: Uint8Array, ip: Int32Array): void {
+  const v6 = struct[littleEndian ? 0 : 1] === Family.INET6;
+  ip[0] = v6 ? wordAt(struct, INET6_OFFSET) : 0;
+  ip[1] = v6 ? wordAt(struct, INET6_OFFSET + 4) : 0;
+  ip[2] = v6 ? wordAt(struct, INET6_OFFSET + 8) : 0xffff;
+  ip[3] = wordAt(struct, v6 ? INET6_OFFSET + 12 : INET_OFFSET);
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
+}
+
 /** The same IP address with another port (0 to 65535). */
 export function withPort(address: SocketAddress, port: number): SocketAddress {
   const bytes = address.bytes.slice();

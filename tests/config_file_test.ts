@@ -4,6 +4,9 @@ import { lineOfYamlPath } from "../core/config/yaml_line.ts";
 import { assertEquals, assertStringIncludes } from "./support/assert.ts";
 import { clientConfig, clientMistake, serverConfig, serverMistake } from "./support/config_input.ts";
 
+/** The lists of a tunnel that has none. */
+const OPEN = { allow: [], deny: [] };
+
 Deno.test("a file says everything that the server's flags say", () => {
   const text = `
 bind: "::1"
@@ -11,6 +14,8 @@ ctl_port: 1
 proxy_port: "2"
 work_thread_nums: 3
 token: t
+public_allow: [10.0.0.0/8, "2001:db8::/32"]
+public_deny: 10.1.0.0/16
 pool_count: 5
 drain_timeout: 6
 heartbeat_interval: 7s
@@ -24,6 +29,8 @@ log_format: json
     proxyPort: 2,
     workThreadNums: 3,
     token: "t",
+    publicAllow: ["10.0.0.0/8", "2001:db8::/32"],
+    publicDeny: ["10.1.0.0/16"],
     poolCount: 5,
     drainTimeoutMs: 6000,
     heartbeatIntervalMs: 7000,
@@ -40,6 +47,8 @@ tunnels:
   - name: web
     local_server: 127.0.0.1:7777
     remote_port: 9000
+    allow: [192.0.2.0/24, "::1"]
+    deny: [192.0.2.7]
 
   # name: old
   - local_server: "[::1]:22"
@@ -51,9 +60,15 @@ Deno.test("a file has many tunnels, whose names and public ports may be left out
   const { cproxyServer, tunnels } = clientConfig(["--config=client.yaml"], { files: { "client.yaml": CLIENT_YAML } });
   assertEquals(cproxyServer, { kind: "tcp", host: "tunnel.example", port: 8080 });
   assertEquals(tunnels, [
-    { name: "web", localServer: { kind: "tcp", host: "127.0.0.1", port: 7777 }, remotePort: 9000 },
-    { name: "default", localServer: { kind: "tcp", host: "::1", port: 22 }, remotePort: 0 },
-    { name: "app", localServer: { kind: "unix", path: "/run/app.sock" }, remotePort: 0 },
+    {
+      name: "web",
+      localServer: { kind: "tcp", host: "127.0.0.1", port: 7777 },
+      remotePort: 9000,
+      allow: ["192.0.2.0/24", "::1/128"],
+      deny: ["192.0.2.7/32"],
+    },
+    { name: "default", localServer: { kind: "tcp", host: "::1", port: 22 }, remotePort: 0, ...OPEN },
+    { name: "app", localServer: { kind: "unix", path: "/run/app.sock" }, remotePort: 0, ...OPEN },
   ]);
 });
 
@@ -67,7 +82,12 @@ Deno.test("the tunnel of the command line takes the place of the file's", () => 
   const files = { "client.yaml": CLIENT_YAML };
   const { cproxyServer, tunnels } = clientConfig(["--config=client.yaml", "--local_server=a:1"], { files });
   assertEquals(cproxyServer.host, "tunnel.example");
-  assertEquals(tunnels, [{ name: "default", localServer: { kind: "tcp", host: "a", port: 1 }, remotePort: 0 }]);
+  assertEquals(tunnels, [{
+    name: "default",
+    localServer: { kind: "tcp", host: "a", port: 1 },
+    remotePort: 0,
+    ...OPEN,
+  }]);
 });
 
 Deno.test("a file of comments only is a file without settings", () => {

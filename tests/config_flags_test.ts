@@ -12,6 +12,8 @@ Deno.test("without flags the server has its defaults", () => {
     proxyPort: 8090,
     workThreadNums: Math.min(navigator.hardwareConcurrency, 64),
     token: null,
+    publicAllow: [],
+    publicDeny: [],
     poolCount: 4,
     drainTimeoutMs: 10_000,
     heartbeatIntervalMs: 10_000,
@@ -24,7 +26,13 @@ Deno.test("without flags the server has its defaults", () => {
 Deno.test("with a local server only the client has its defaults", () => {
   assertEquals(clientConfig([LOCAL]), {
     cproxyServer: { kind: "tcp", host: "127.0.0.1", port: 8080 },
-    tunnels: [{ name: "default", localServer: { kind: "tcp", host: "127.0.0.1", port: 7777 }, remotePort: 0 }],
+    tunnels: [{
+      name: "default",
+      localServer: { kind: "tcp", host: "127.0.0.1", port: 7777 },
+      remotePort: 0,
+      allow: [],
+      deny: [],
+    }],
     workThreadNums: Math.min(navigator.hardwareConcurrency, 64),
     token: null,
     drainTimeoutMs: 10_000,
@@ -43,6 +51,8 @@ Deno.test("every flag of the server reaches its setting", () => {
     "--work_thread_nums=3",
     "--token=t",
     "--pool_count=5",
+    "--public_allow=10.0.0.0/8,::1",
+    "--public_deny=10.1.0.0/16",
   ];
   args.push("--drain_timeout=6s", "--heartbeat_interval=7s", "--heartbeat_timeout=8s", "--log_level=debug");
   args.push("--log_format=json");
@@ -52,6 +62,8 @@ Deno.test("every flag of the server reaches its setting", () => {
     proxyPort: 2,
     workThreadNums: 3,
     token: "t",
+    publicAllow: ["10.0.0.0/8", "::1/128"],
+    publicDeny: ["10.1.0.0/16"],
     poolCount: 5,
     drainTimeoutMs: 6000,
     heartbeatIntervalMs: 7000,
@@ -64,10 +76,11 @@ Deno.test("every flag of the server reaches its setting", () => {
 Deno.test("every flag of the client reaches its setting", () => {
   const args = ["--cproxy_server=[::1]:1", "--local_server=unix:/a", "--remote_port=2", "--name=n", "--token=t"];
   args.push("--work_thread_nums=3", "--drain_timeout=6s", "--heartbeat_interval=7s", "--heartbeat_timeout=8s");
-  args.push("--log_level=error", "--log_format=json");
+  args.push("--log_level=error", "--log_format=json", "--allow=10.0.0.0/8, ::1", "--deny=::2");
+  const lists = { allow: ["10.0.0.0/8", "::1/128"], deny: ["::2/128"] };
   assertEquals(clientConfig(args), {
     cproxyServer: { kind: "tcp", host: "::1", port: 1 },
-    tunnels: [{ name: "n", localServer: { kind: "unix", path: "/a" }, remotePort: 2 }],
+    tunnels: [{ name: "n", localServer: { kind: "unix", path: "/a" }, remotePort: 2, ...lists }],
     workThreadNums: 3,
     token: "t",
     drainTimeoutMs: 6000,

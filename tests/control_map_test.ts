@@ -8,6 +8,7 @@ import { ControlMap, type ControlMapActions, type SessionMessage } from "../core
 import type { Tunnel } from "../core/server/control.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { exchange, messagesAt, only } from "./support/ctl_peer.ts";
+import { newTunnelReq } from "./support/messages.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
 const HEARTBEAT_MS = 10_000;
@@ -51,7 +52,7 @@ class Town implements ControlMapActions {
 
   /** A request for a port, and what is answered at once. */
   ask(client: Peer, no: number, port: number, name = `tunnel ${no}`): CtlMessage[] {
-    return this.exchange(client, { type: "NewTunnelReq", tunnel: tunnelNo(no), name, remote_port: port });
+    return this.exchange(client, newTunnelReq(no, name, port));
   }
 
   exchange(client: Peer, ...messages: CtlMessage[]): CtlMessage[] {
@@ -212,7 +213,7 @@ testTown("notices about sessions are passed on under the number of their own cli
 
 testTown("a client that breaks the protocol is cut off", (town, stage) => {
   const wrong: CtlMessage[] = [
-    { type: "NewTunnelReq", tunnel: tunnelNo(1), name: "twice", remote_port: 0 },
+    newTunnelReq(1, "twice", 0),
     { type: "NewCtlRsp", ok: false, reason: "" },
     { type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(1), ticket: [0, 0, 0, 0] },
   ];

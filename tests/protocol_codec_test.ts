@@ -7,7 +7,7 @@ import type { CtlMessage } from "../core/protocol/messages.ts";
 import { oneLine, ProtocolError } from "../core/protocol/protocol_error.ts";
 import { CTL_TYPE_CODE, MAX_FRAME_BYTES_BEFORE_LOGIN, PROXY_TYPE_CODE } from "../core/protocol/wire.ts";
 import { assert, assertEquals, assertThrows } from "./support/assert.ts";
-import { anyMessage } from "./support/messages.ts";
+import { anyMessage, newTunnelReq } from "./support/messages.ts";
 
 function encode(message: CtlMessage): Uint8Array {
   const writer = new FrameWriter();
@@ -51,12 +51,12 @@ Deno.test("Text cut to one line ends in no half character", () => {
 });
 
 Deno.test("Unknown keys are ignored, so that later versions may add some", () => {
-  const tunnel = { tunnel: 7, name: "web", remote_port: 0 };
+  const tunnel = { tunnel: 7, name: "web", remote_port: 0, allow: [], deny: [] };
   const message = decodeJson(CTL_TYPE_CODE.NewTunnelReq, { ...tunnel, compress: true, type: "Heartbeat" });
   assertEquals<unknown>(message, { type: "NewTunnelReq", ...tunnel });
   const polluted = decodeJson(
     CTL_TYPE_CODE.NewTunnelReq,
-    '{"tunnel":7,"name":"web","remote_port":0,"__proto__":{"admin":true}}',
+    '{"tunnel":7,"name":"web","remote_port":0,"allow":[],"deny":[],"__proto__":{"admin":true}}',
   );
   assertEquals((polluted as unknown as { admin?: boolean }).admin, undefined);
 });
@@ -64,6 +64,7 @@ Deno.test("Unknown keys are ignored, so that later versions may add some", () =>
 Deno.test("A JSON body that does not fit is a ProtocolError that names message and field in one line", () => {
   const { NewCtlReq, NewCtlProof, NewTunnelReq, NewTunnelRsp } = CTL_TYPE_CODE;
   const hello = { version: 1, nonce: "0".repeat(64), instance: "0".repeat(32), program: "test" };
+  const tunnel = { tunnel: 1, name: "web", remote_port: 0, allow: [], deny: [] };
   const cases: [number, unknown, string][] = [
     [NewCtlReq, { ...hello, version: -1 }, 'Invalid NewCtlReq: "version": expected a whole number from 0 to'],
     [NewCtlReq, { ...hello, version: "1" }, 'Invalid NewCtlReq: "version": expected a number'],
@@ -86,6 +87,10 @@ Deno.test("A JSON body that does not fit is a ProtocolError that names message a
     [NewTunnelReq, { tunnel: 1, name: "", remote_port: 0 }, '"name"'],
     [NewTunnelReq, { tunnel: 1, name: "a\x1b[2Jb", remote_port: 0 }, "no control characters"],
     [NewTunnelReq, { tunnel: 1, name: "web", remote_port: 65536 }, '"remote_port"'],
+    [NewTunnelReq, { ...tunnel, allow: "10.0.0.0/8" }, '"allow": expected a list'],
+    [NewTunnelReq, { ...tunnel, deny: ["10.0.0.0/8", 7] }, '"deny.1": expected a string'],
+    [NewTunnelReq, { ...tunnel, deny: ["10.0.0.1/8"] }, '"deny.0": expected an address range such as 192.0.2.0/24'],
+    [NewTunnelReq, { ...tunnel, allow: Array(65).fill("10.0.0.0/8") }, '"allow": expected at most 64 address ranges'],
     [NewTunnelRsp, { tunnel: 1, ok: true, reason: "both" }, '"address"'],
     [NewTunnelRsp, { tunnel: 1, ok: "yes" }, '"ok"'],
   ];
@@ -161,7 +166,7 @@ Deno.test("What is out of range is refused before it is sent, and leaves no byte
   const wrong: CtlMessage[] = [
     { type: "NewCtlRsp", ok: true, proof: "", proxy_port: 0, heartbeat_timeout_ms: 30_000, control },
     { type: "NewCtlRsp", ok: true, proof: "ab", proxy_port: 1, heartbeat_timeout_ms: 30_000, control },
-    { type: "NewTunnelReq", tunnel: tunnelNo(1), name: "", remote_port: 0 },
+    newTunnelReq(1, "", 0),
     { type: "NotifyClientNeedProxy", worker: 256, proxy: proxyId(1), ticket: [0, 0, 0, 0] },
     { type: "NotifyProxyShutdownPeerConn", proxy: proxyId(1), session: sessionNo(1), total: 2 ** 53 },
     { type: "NotifyProxyShutdownPeerConn", proxy: proxyId(1), session: sessionNo(1), total: -1 },

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { FrameReader } from "../core/protocol/frame_reader.ts";
 import { FrameWriter } from "../core/protocol/frame_writer.ts";
-import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import { proxyId, sessionNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import { CTL_TYPE_CODE, MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "../core/protocol/wire.ts";
 import { assert, assertEquals, assertThrows } from "./support/assert.ts";
-import { anyMessage } from "./support/messages.ts";
+import { anyMessage, newTunnelReq } from "./support/messages.ts";
 
 /** Puts all of `bytes` into the reader, `step` at a time, and gives the messages that came out. */
 function read(reader: FrameReader, bytes: Uint8Array, step = 1 << 20): CtlMessage[] {
@@ -24,7 +24,7 @@ function read(reader: FrameReader, bytes: Uint8Array, step = 1 << 20): CtlMessag
 }
 
 function tunnelReqFrame(bytes: number): Uint8Array {
-  const start = '{"tunnel":1,"name":"web","remote_port":0,"padding":"';
+  const start = '{"tunnel":1,"name":"web","remote_port":0,"allow":[],"deny":[],"padding":"';
   const text = start + "x".repeat(bytes - 5 - start.length - 2) + '"}';
   const frame = new Uint8Array(bytes);
   new DataView(frame.buffer).setUint32(0, bytes - 4);
@@ -33,7 +33,7 @@ function tunnelReqFrame(bytes: number): Uint8Array {
   return frame;
 }
 
-const tunnelReq: CtlMessage = { type: "NewTunnelReq", tunnel: tunnelNo(1), name: "web", remote_port: 0 };
+const tunnelReq = newTunnelReq(1, "web", 0);
 
 Deno.test("Messages come out whole and in order, wherever the stream is cut", () => {
   fc.assert(

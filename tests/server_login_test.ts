@@ -4,13 +4,14 @@ import { internetAddress, type SocketAddress, unixAddress } from "../ffi/socket_
 import { ServerLogin } from "../core/client/server_login.ts";
 import { clientProof, newInstance, newNonce, serverProof } from "../core/protocol/auth.ts";
 import type { CtlConn } from "../core/protocol/ctl_conn.ts";
-import { controlId, tunnelNo } from "../core/protocol/ids.ts";
+import { controlId } from "../core/protocol/ids.ts";
 import type { CtlMessage, NewCtlReq } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import { PROTOCOL_VERSION } from "../core/protocol/wire.ts";
 import { type LoggedIn, Login } from "../core/server/login.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./support/assert.ts";
 import { bytesOf, exchange, messagesAt, only } from "./support/ctl_peer.ts";
+import { newTunnelReq } from "./support/messages.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
 const LOOPBACK = internetAddress("127.0.0.1", 4711)!;
@@ -190,7 +191,7 @@ testOnStage("the server does not take its own kind of proof for a client's", (st
 testOnStage("a stranger who says anything else is cut off", (stage) => {
   const wrong: CtlMessage[][] = [
     [{ type: "Heartbeat" }],
-    [{ type: "NewTunnelReq", tunnel: tunnelNo(1), name: "web", remote_port: 80 }],
+    [newTunnelReq(1, "web", 80)],
     [{ type: "NewCtlProof", auth: "none", proof: "" }],
     [request(), request()],
     [accepted("")],
@@ -218,7 +219,7 @@ testOnStage("a stranger has five seconds", (stage) => {
 testOnStage("what a client says right behind its login is for whoever has it then, and so is its end", (stage) => {
   const desk = new Desk(stage, null);
   desk.exchange(request());
-  const tunnel: CtlMessage = { type: "NewTunnelReq", tunnel: tunnelNo(1), name: "web", remote_port: 0 };
+  const tunnel = newTunnelReq(1, "web", 0);
   desk.far.sendAll(bytesOf({ type: "NewCtlProof", auth: "none", proof: "" }, tunnel));
   desk.far.finish();
   stage.step(3);

@@ -7,11 +7,12 @@ import { tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { messagesAt, only } from "./support/ctl_peer.ts";
+import { newTunnelReq } from "./support/messages.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
 const PLANS: TunnelPlan[] = [
-  { name: "web", remotePort: 8000, local: "127.0.0.1:80" },
-  { name: "any", remotePort: 0, local: "unix:/run/app.sock" },
+  { name: "web", remotePort: 8000, allow: [], deny: [], local: "127.0.0.1:80" },
+  { name: "any", remotePort: 0, allow: [], deny: [], local: "unix:/run/app.sock" },
 ];
 
 class Client {
@@ -63,16 +64,9 @@ function testClient(name: string, body: (client: Client, stage: Stage) => void):
   });
 }
 
-const request = (no: number, name: string, port: number): CtlMessage => ({
-  type: "NewTunnelReq",
-  tunnel: tunnelNo(no),
-  name,
-  remote_port: port,
-});
-
 testClient("every tunnel is asked for after a login, with the port of the configuration", (client) => {
   const server = client.connect();
-  assertEquals(messagesAt(server), [request(1, "web", 8000), request(2, "any", 0)]);
+  assertEquals(messagesAt(server), [newTunnelReq(1, "web", 8000), newTunnelReq(2, "any", 0)]);
 });
 
 testClient("a tunnel that is up is told with the address that the public uses", (client) => {
@@ -99,7 +93,7 @@ testClient("after a reconnect a tunnel asks for the port that it had", (client) 
   client.up(2, 40_000);
   client.disconnect();
   const server = client.connect();
-  assertEquals(messagesAt(server), [request(1, "web", 8000), request(2, "any", 40_000)]);
+  assertEquals(messagesAt(server), [newTunnelReq(1, "web", 8000), newTunnelReq(2, "any", 40_000)]);
 });
 
 testClient("a refused tunnel is told with the reason, and asked for again later and later", (client, stage) => {
@@ -116,7 +110,7 @@ testClient("a refused tunnel is told with the reason, and asked for again later 
       stage.advance(250);
       asked = messagesAt(server);
     }
-    assertEquals(asked, [request(1, "web", 8000)], "only the one that is down");
+    assertEquals(asked, [newTunnelReq(1, "web", 8000)], "only the one that is down");
     waits.push(wait);
   }
   assert(waits[0] >= 1000 && waits[0] <= 2250, `${waits}`);
@@ -158,7 +152,7 @@ testClient("a tunnel that the server closes is asked for again", (client, stage)
   client.map.onClosed({ type: "CloseTunnel", tunnel: tunnelNo(2), reason: "maintenance" });
   assertEquals(client.lines.at(-1), "warning Tunnel is closed by the server name=any reason=maintenance");
   stage.advance(2000);
-  assertEquals(messagesAt(server), [request(2, "any", 40_000)]);
+  assertEquals(messagesAt(server), [newTunnelReq(2, "any", 40_000)]);
 });
 
 testClient("answers that were not asked for change nothing", (client) => {

@@ -64,9 +64,11 @@ function controlConfig(config: ClientConfig): ControlConfig {
     server: formatEndpoint(config.cproxyServer),
     serverHost: config.cproxyServer.host,
     program: `cproxy-client ${VERSION}`,
-    tunnels: config.tunnels.map(({ name, remotePort, localServer }) => ({
+    tunnels: config.tunnels.map(({ name, remotePort, allow, deny, localServer }) => ({
       name,
       remotePort,
+      allow,
+      deny,
       local: formatEndpoint(localServer),
     })),
     relays: config.workThreadNums,

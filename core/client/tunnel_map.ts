@@ -76,8 +76,8 @@ export class TunnelMap implements TimerTarget {
     for (const tunnel of this.#tunnels) {
       if (tunnel.state !== "down") continue;
       tunnel.state = "asked";
-      const { no, plan, port } = tunnel;
-      this.#conn!.send({ type: "NewTunnelReq", tunnel: no, name: plan.name, remote_port: port });
+      const { no, plan: { name, allow, deny }, port: remote_port } = tunnel;
+      this.#conn!.send({ type: "NewTunnelReq", tunnel: no, name, remote_port, allow: [...allow], deny: [...deny] });
     }
   }
 

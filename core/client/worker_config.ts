@@ -12,6 +12,10 @@ export interface TunnelPlan {
   readonly name: string;
   /** The public port to ask for; 0 leaves the choice to the server. */
   readonly remotePort: number;
+  /** Address ranges whose PublicClients are taken; empty is everybody's. */
+  readonly allow: readonly string[];
+  /** Address ranges whose PublicClients are not taken. */
+  readonly deny: readonly string[];
   /** Its LocalServer, for people. */
   readonly local: string;
 }

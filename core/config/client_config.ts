@@ -18,6 +18,10 @@ export interface TunnelConfig {
   localServer: Endpoint;
   /** The public port to ask the server for; 0 leaves the choice to the server. */
   remotePort: number;
+  /** Address ranges whose PublicClients are taken, see {@linkcode parseRanges}; empty is everybody's. */
+  allow: string[];
+  /** Address ranges whose PublicClients are not taken, whatever `allow` says. */
+  deny: string[];
 }
 
 /** The configuration of CProxyClient, checked and complete. */
@@ -74,6 +78,20 @@ const tunnelSettings = {
     meaning: "Name of the tunnel in logs and metrics",
     example: "web",
   },
+  allow: {
+    value: kinds.addressRanges("all"),
+    default: "all",
+    meaning:
+      "PublicClients that may connect: a list of addresses and CIDR ranges (in YAML [a, b], as a flag a,b); all " +
+      "others are refused",
+    example: "198.51.100.0/24,2001:db8::/32",
+  },
+  deny: {
+    value: kinds.addressRanges("none"),
+    default: "none",
+    meaning: "PublicClients that may not connect, whatever allow says; written like allow",
+    example: "198.51.100.7",
+  },
 } as const;
 
 /** A tunnel as a table of settings stands for it. */
@@ -123,11 +141,12 @@ export function loadClientConfig(args: string[], env: Environment, readFile: Rea
 function tunnelOfFlags(flags: Partial<TunnelValues>): TunnelConfig[] | null {
   const { local_server } = flags;
   if (local_server) {
-    const name = flags.name ?? tunnelSettings.name.default;
     return [{
-      name,
+      name: flags.name ?? tunnelSettings.name.default,
       localServer: local_server,
       remotePort: flags.remote_port ?? Number(tunnelSettings.remote_port.default),
+      allow: flags.allow ?? [],
+      deny: flags.deny ?? [],
     }];
   }
   const stray = Object.keys(flags)[0];
@@ -153,9 +172,11 @@ function tunnelsOfFile(file: ConfigFile | null): TunnelConfig[] {
       throw new ConfigError(`${place}: expected a port that no other tunnel has, got ${tunnel.remote_port} again`);
     }
   });
-  return list.map(({ name, local_server, remote_port }) => ({
+  return list.map(({ name, local_server, remote_port, allow, deny }) => ({
     name,
     localServer: local_server!,
     remotePort: remote_port,
+    allow,
+    deny,
   }));
 }

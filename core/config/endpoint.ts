@@ -109,11 +109,13 @@ function readPort(text: string | undefined, lowest: number): number | undefined 
   return port >= lowest && port <= 65535 ? port : undefined;
 }
 
-function isIpv4(text: string): boolean {
+/** Whether a text is an IPv4 address in four decimal parts. */
+export function isIpv4(text: string): boolean {
   return /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(text);
 }
 
-function isIpv6(text: string): boolean {
+/** Whether a text is an IPv6 address, without brackets or zone. */
+export function isIpv6(text: string): boolean {
   // The URL parser knows every form of RFC 4291; the pattern keeps out what else it would take inside the brackets.
   return /^[0-9a-fA-F:.]+$/.test(text) && URL.canParse(`http://[${text}]/`);
 }

@@ -20,6 +20,10 @@ export interface ServerConfig {
   workThreadNums: number;
   /** The secret shared with the clients, 1 to 1024 bytes; `null` serves clients on loopback only. */
   token: string | null;
+  /** Address ranges whose PublicClients are taken on any public port, see {@linkcode parseRanges}; empty is everybody's. */
+  publicAllow: string[];
+  /** Address ranges whose PublicClients are not taken on any public port, whatever `publicAllow` says. */
+  publicDeny: string[];
   /** How many idle ProxyConns are kept ready for each client, 0 to 1024. */
   poolCount: number;
   /** How long sessions may go on after the first signal, in ms. */
@@ -52,6 +56,21 @@ const settings = {
     default: "8090",
     meaning: "Port that clients bring the connections for data to; 0 takes any free one",
     example: "7001",
+  },
+  public_allow: {
+    value: kinds.addressRanges("all"),
+    default: "all",
+    meaning:
+      "PublicClients that may connect to public ports: a list of addresses and CIDR ranges (in YAML [a, b], as a " +
+      "flag a,b); all others are refused, whatever a client's tunnel allows",
+    example: "198.51.100.0/24,2001:db8::/32",
+  },
+  public_deny: {
+    value: kinds.addressRanges("none"),
+    default: "none",
+    meaning:
+      "PublicClients that may not connect to public ports, whatever public_allow or a tunnel says; written alike",
+    example: "198.51.100.7",
   },
   pool_count: {
     value: kinds.wholeNumber(0, 1024),
@@ -94,6 +113,8 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
     proxyPort: values.proxy_port,
     workThreadNums: values.work_thread_nums,
     token,
+    publicAllow: values.public_allow,
+    publicDeny: values.public_deny,
     poolCount: values.pool_count,
     drainTimeoutMs: values.drain_timeout,
     heartbeatIntervalMs: values.heartbeat_interval,

@@ -1,5 +1,6 @@
 // The kinds of values that settings have: how each is written, read and explained. It knows no setting by name.
 
+import { MAX_RANGES, parseRange } from "./address_range.ts";
 import { describeValue, quote, UnexpectedValueError } from "./config_error.ts";
 import { type Endpoint, parseEndpoint, parseHost, parsePort, type TcpEndpoint } from "./endpoint.ts";
 
@@ -82,6 +83,30 @@ export function checkToken(text: string): string {
   if (text.trim() !== "" && bytes <= MAX_TOKEN_BYTES) return text;
   const size = text.trim() === "" ? "an empty one" : `${bytes} bytes`;
   throw new UnexpectedValueError(`a token of 1 to ${MAX_TOKEN_BYTES} bytes`, size);
+}
+
+/**
+ * Addresses and CIDR ranges, as {@linkcode parseRange} writes them: a list in YAML, divided by commas in a flag.
+ *
+ * @param noList The word for having no list, which is read as an empty one.
+ */
+export function addressRanges(noList: "all" | "none"): ValueKind<string[]> {
+  const expected = `${noList}, or 1 to ${MAX_RANGES} addresses and CIDR ranges such as 198.51.100.7, 192.0.2.0/24 or ` +
+    "2001:db8::/32";
+  return {
+    placeholder: "RANGES",
+    expected,
+    read: (value) => {
+      if (value === noList) return [];
+      const parts: unknown[] = typeof value === "string" ? value.split(",") : Array.isArray(value) ? value : [];
+      if (parts.length > MAX_RANGES) throw new UnexpectedValueError(expected, `${parts.length} of them`);
+      if (parts.length === 0) throw new UnexpectedValueError(expected, describeValue(value));
+      return parts.map((part) => {
+        if (typeof part === "string") return parseRange(part.trim(), expected);
+        throw new UnexpectedValueError(expected, describeValue(part));
+      });
+    },
+  };
 }
 
 /** One of a few words. */

@@ -2,6 +2,7 @@
 // It must never know frames or connections. Unknown keys are dropped, so that a later version may add some.
 
 import * as v from "valibot";
+import { MAX_RANGES, parseAddressRange } from "./address_range.ts";
 import type { ControlId, TunnelNo } from "./ids.ts";
 import type { JsonMessage } from "./messages.ts";
 import { oneLine, ProtocolError } from "./protocol_error.ts";
@@ -33,6 +34,17 @@ const text = (min: number, max: number) =>
 // Cleaned rather than refused: a refusal must reach the person who needs it.
 const reason = v.pipe(v.string("expected a string"), v.transform((s) => oneLine(s, LONGEST_REASON)));
 
+const ranges = v.pipe(
+  v.array(
+    v.pipe(
+      v.string("expected a string"),
+      v.check((s) => parseAddressRange(s) !== null, "expected an address range such as 192.0.2.0/24"),
+    ),
+    "expected a list",
+  ),
+  v.maxLength(MAX_RANGES, `expected at most ${MAX_RANGES} address ranges`),
+);
+
 const version = whole(0, 0xffff_ffff);
 const proof = v.union([hex(32), v.literal("")], "expected 64 lower-case hex digits or nothing");
 const tunnel = v.pipe(whole(1, 0xffff), v.transform((n) => n as TunnelNo));
@@ -55,7 +67,7 @@ const SCHEMA = {
     }),
     v.object({ ok: v.literal(false), reason }),
   ]),
-  NewTunnelReq: v.object({ tunnel, name: text(1, 128), remote_port: whole(0, 0xffff) }),
+  NewTunnelReq: v.object({ tunnel, name: text(1, 128), remote_port: whole(0, 0xffff), allow: ranges, deny: ranges }),
   NewTunnelRsp: v.variant("ok", [
     v.object({ tunnel, ok: v.literal(true), address: text(1, 255), remote_port: whole(1, 0xffff) }),
     v.object({ tunnel, ok: v.literal(false), reason }),

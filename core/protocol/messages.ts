@@ -85,6 +85,10 @@ export interface NewTunnelReq extends Tagged<"NewTunnelReq">, OfTunnel {
   name: string;
   /** The public port, or 0 for any. */
   remote_port: number;
+  /** Whose connections are taken, as address ranges such as `192.0.2.0/24`, 64 at most; empty is everybody's. */
+  allow: string[];
+  /** Whose connections are not taken, whatever `allow` says; 64 at most. */
+  deny: string[];
 }
 
 /** server → client: the public port is open. JSON. */

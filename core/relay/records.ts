@@ -25,6 +25,8 @@ export const Record = {
   UNLISTEN: 10,
   /** server acceptor → control: how a LISTEN went. [tunnel id, port, errno] */
   LISTENING: 11,
+  /** server control → acceptor: a range for the LISTEN to come. [tunnel id, 1 for deny and 0 for allow, bits, ip ×4] */
+  LISTEN_RANGE: 12,
 } as const;
 
 const HIGH = 2 ** 32;

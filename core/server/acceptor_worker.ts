@@ -1,26 +1,49 @@
 // The acceptor Worker of the server: it listens on every public port and deals connections out to the relay Workers.
-import type { Descriptor } from "../../ffi/descriptor.ts";
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno } from "../../ffi/errno.ts";
-import { lastAddress, listenOn, localAddress, resetOnClose } from "../../ffi/socket.ts";
-import { formatAddress, portOf, withPort } from "../../ffi/socket_address.ts";
+import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from "../../ffi/socket.ts";
+import { formatAddress, IP_WORDS, portOf, withPort } from "../../ffi/socket_address.ts";
+import { type AddressRange, addressRanges } from "../protocol/address_range.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
 import { Record } from "../relay/records.ts";
 import { watchPeers } from "../relay/peer_watch.ts";
+import { AddressFilter } from "./address_filter.ts";
+import { RefusalLog } from "./refusal_log.ts";
 import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "./worker_config.ts";
+
+/** Who may connect to a port: the allow list and the deny list. */
+type Ranges = readonly [AddressRange[], AddressRange[]];
+
+/** A public port. */
+interface Door {
+  readonly acceptor: Acceptor;
+  readonly control: number;
+  readonly tunnel: number;
+  /** What its client has asked for; null is everybody. */
+  readonly filter: AddressFilter | null;
+  readonly refusals: RefusalLog;
+}
 
 class ServerAcceptor implements Reactor {
   readonly #context: ReactorContext;
   readonly #config: AcceptorConfig;
-  readonly #listeners = new Map<number, Acceptor>();
+  readonly #doors = new Map<number, Door>();
+  /** Ranges of tunnels whose LISTEN has not come yet. */
+  readonly #ranges = new Map<number, Ranges>();
+  /** The operator's own; null is everybody. */
+  readonly #filter: AddressFilter | null;
+  /** The address of who was accepted last. */
+  readonly #ip = new Int32Array(IP_WORDS);
   readonly #pauses: AcceptPauseLog;
   #nextRelay = 0;
 
   constructor(context: ReactorContext, config: AcceptorConfig) {
     this.#context = context;
     this.#config = config;
+    this.#filter = filterOf([addressRanges(config.allow), addressRanges(config.deny)]);
     this.#pauses = new AcceptPauseLog(context, "public port");
   }
 
@@ -28,6 +51,8 @@ class ServerAcceptor implements Reactor {
     switch (words[at]) {
       case Record.LISTEN:
         return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4]);
+      case Record.LISTEN_RANGE:
+        return this.#addRange(words, at);
       case Record.UNLISTEN:
         return this.#unlisten(words[at + 1]);
       default:
@@ -35,21 +60,51 @@ class ServerAcceptor implements Reactor {
     }
   }
 
+  #addRange(words: Int32Array, at: number): void {
+    const [tunnelId, denies, bits, a, b, c, d] = words.subarray(at + 1, at + 8);
+    const ranges = this.#ranges.get(tunnelId) ?? [[], []];
+    ranges[denies === 1 ? 1 : 0].push({ ip: [a, b, c, d], bits });
+    this.#ranges.set(tunnelId, ranges);
+  }
+
   #listen(tunnelId: number, control: number, tunnel: number, port: number): void {
+    const filter = filterOf(this.#ranges.get(tunnelId) ?? [[], []]);
+    this.#ranges.delete(tunnelId);
     const fd = listenOn(withPort(this.#config.bind, port));
     const address = fd < 0 ? null : localAddress(fd as Descriptor);
     if (address === null) {
       return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
     }
     watchPeers(fd as Descriptor);
-    // inherited as well: sessions are guarded so, see StreamSocket
+    // inherited as well: sessions are guarded so, see StreamSocket, and who is refused is reset
     resetOnClose(fd as Descriptor);
-    const acceptor = new Acceptor(this.#context.loop, fd as Descriptor, {
-      onAccept: (conn) => this.#deal(conn, control, tunnel),
-      onAcceptPaused: (reason) => this.#pauses.note(reason, portOf(address)),
-    });
-    this.#listeners.set(tunnelId, acceptor);
-    this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, portOf(address), 0);
+    const opened = portOf(address);
+    const door: Door = {
+      control,
+      tunnel,
+      filter,
+      refusals: new RefusalLog(this.#context, { port: opened, client: control, tunnel }),
+      acceptor: new Acceptor(this.#context.loop, fd as Descriptor, {
+        onAccept: (conn) => this.#onAccept(conn, door),
+        onAcceptPaused: (reason) => this.#pauses.note(reason, opened),
+      }),
+    };
+    this.#doors.set(tunnelId, door);
+    this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, opened, 0);
+  }
+
+  #onAccept(fd: Descriptor, door: Door): void {
+    if (this.#admits(door.filter)) return this.#deal(fd, door.control, door.tunnel);
+    close(fd);
+    door.refusals.note();
+  }
+
+  /** Whether both lists, the operator's and the client's, let in who was accepted last. */
+  #admits(filter: AddressFilter | null): boolean {
+    if (filter === null && this.#filter === null) return true;
+    const ip = this.#ip;
+    readLastIp(ip);
+    return (this.#filter === null || this.#filter.admits(ip)) && (filter === null || filter.admits(ip));
   }
 
   #deal(fd: Descriptor, control: number, tunnel: number): void {
@@ -62,15 +117,17 @@ class ServerAcceptor implements Reactor {
   }
 
   #unlisten(tunnelId: number): void {
-    this.#listeners.get(tunnelId)?.close();
-    this.#listeners.delete(tunnelId);
+    const door = this.#doors.get(tunnelId);
+    door?.acceptor.close();
+    door?.refusals.close();
+    this.#doors.delete(tunnelId);
   }
 
   onMessage(): void {}
 
   onPhase(phase: number): void {
     if (phase !== Phase.DRAIN) return;
-    for (const [tunnelId, acceptor] of [...this.#listeners]) {
+    for (const [tunnelId, { acceptor }] of [...this.#doors]) {
       // whoever the kernel has let in already is served
       acceptor.onEvents();
       this.#unlisten(tunnelId);
@@ -78,6 +135,10 @@ class ServerAcceptor implements Reactor {
   }
 
   dispose(): void {}
+}
+
+function filterOf([allow, deny]: Ranges): AddressFilter | null {
+  return allow.length === 0 && deny.length === 0 ? null : new AddressFilter(allow, deny);
 }
 
 serveReactor((context, config) => new ServerAcceptor(context, config as AcceptorConfig));

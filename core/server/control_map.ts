@@ -14,8 +14,8 @@ export interface ControlMapActions {
   announce(control: ControlId): void;
   /** Every relay Worker shall forget it. */
   withdraw(control: ControlId): void;
-  /** Opens a public port; the answer comes by {@linkcode ControlMap.onListening}. */
-  listen(tunnel: Tunnel, control: ControlId): void;
+  /** Opens a public port for whom `req` lets in; the answer comes by {@linkcode ControlMap.onListening}. */
+  listen(tunnel: Tunnel, control: ControlId, req: NewTunnelReq): void;
   /** Closes a public port. */
   unlisten(tunnel: Tunnel): void;
   /** A notice of a client for the relay Worker that has the ProxyConn. */
@@ -117,7 +117,8 @@ export class ControlMap {
     }
   }
 
-  #openTunnel(control: Control, { tunnel: no, name, remote_port: port }: NewTunnelReq): void {
+  #openTunnel(control: Control, req: NewTunnelReq): void {
+    const { tunnel: no, name, remote_port: port } = req;
     if (control.tunnels.has(no)) throw new ProtocolError(`Tunnel ${no} is there already`);
     if (this.#draining) return this.#refuseTunnel(control, no, name, "The server stops");
     const holder = port === 0 ? undefined : this.#holderOf(port);
@@ -133,7 +134,7 @@ export class ControlMap {
     const tunnel: Tunnel = { id: ++this.#lastTunnel, no, name, port, open: false };
     control.tunnels.set(no, tunnel);
     this.#tunnels.set(tunnel.id, { tunnel, control });
-    this.#actions.listen(tunnel, control.id);
+    this.#actions.listen(tunnel, control.id, req);
   }
 
   #holderOf(port: number) {

@@ -2,7 +2,9 @@
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../../ffi/socket.ts";
 import { portOf } from "../../ffi/socket_address.ts";
+import { addressRanges } from "../protocol/address_range.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
+import type { NewTunnelReq } from "../protocol/messages.ts";
 import { ticketAt } from "../protocol/ticket.ts";
 import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
@@ -83,8 +85,14 @@ class ServerControl implements Reactor, ControlMapActions, PreambleEvents {
     }
   }
 
-  listen(tunnel: Tunnel, control: ControlId): void {
-    this.#context.mailbox.send(ACCEPTOR, Record.LISTEN, tunnel.id, control, tunnel.no, tunnel.port);
+  listen(tunnel: Tunnel, control: ControlId, { allow, deny }: NewTunnelReq): void {
+    const { mailbox } = this.#context;
+    for (const [denies, ranges] of [allow, deny].entries()) {
+      for (const { bits, ip: [a, b, c, d] } of addressRanges(ranges)) {
+        mailbox.send(ACCEPTOR, Record.LISTEN_RANGE, tunnel.id, denies, bits, a, b, c, d);
+      }
+    }
+    mailbox.send(ACCEPTOR, Record.LISTEN, tunnel.id, control, tunnel.no, tunnel.port);
   }
 
   unlisten(tunnel: Tunnel): void {

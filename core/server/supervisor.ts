@@ -59,7 +59,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
       {
         name: "acceptor",
         module: new URL("./acceptor_worker.ts", import.meta.url),
-        config: { bind, relays } satisfies AcceptorConfig,
+        config: { bind, allow: config.publicAllow, deny: config.publicDeny, relays } satisfies AcceptorConfig,
         hears: [CONTROL],
       },
       ...relayNumbers(relays).map((_, index): WorkerSpec => ({

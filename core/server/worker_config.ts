@@ -33,6 +33,10 @@ export interface ControlConfig {
 export interface AcceptorConfig {
   /** Where public ports are opened; its port does not count. */
   readonly bind: SocketAddress;
+  /** Address ranges whose PublicClients are taken on any public port; empty is everybody's. */
+  readonly allow: readonly string[];
+  /** Address ranges whose PublicClients are not taken on any public port. */
+  readonly deny: readonly string[];
   /** How many relay Workers there are. */
   readonly relays: number;
 }

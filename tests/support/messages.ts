@@ -19,10 +19,21 @@ const hex = (bytes: number) =>
 const text = (minLength: number, maxLength: number) =>
   fc.string({ unit: "binary", minLength, maxLength: maxLength >> 1 }).map((s) => oneLine(s, maxLength));
 const reason = text(0, 200);
+const range = fc.oneof(
+  fc.tuple(fc.ipV4(), fc.constant(32)),
+  fc.tuple(fc.ipV6().filter((ip) => !ip.includes(".")), fc.constant(128)),
+  fc.constantFrom(["0.0.0.0", 0] as const, ["10.128.0.0", 9] as const, ["2001:db8::", 33] as const, ["::", 0] as const),
+).map(([ip, bits]) => `${ip}/${bits}`);
+const ranges = fc.array(range, { maxLength: 64 });
 
 const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 /** Any ticket. */
 export const ticket: fc.Arbitrary<Ticket> = fc.tuple(word, word, word, word);
+
+/** A request for a tunnel that is open to everybody. */
+export function newTunnelReq(no: number, name: string, port: number): CtlMessage {
+  return { type: "NewTunnelReq", tunnel: tunnelNo(no), name, remote_port: port, allow: [], deny: [] };
+}
 
 /** Any message that a correct end may send. */
 export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
@@ -50,7 +61,14 @@ export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
     control: id.map(controlId),
   }),
   fc.record({ type: fc.constant("NewCtlRsp" as const), ok: fc.constant(false as const), reason }),
-  fc.record({ type: fc.constant("NewTunnelReq" as const), tunnel, name: text(1, 128), remote_port: u16 }),
+  fc.record({
+    type: fc.constant("NewTunnelReq" as const),
+    tunnel,
+    name: text(1, 128),
+    remote_port: u16,
+    allow: ranges,
+    deny: ranges,
+  }),
   fc.record({
     type: fc.constant("NewTunnelRsp" as const),
     tunnel,
