@@ -14,6 +14,7 @@ export const Errno = {
   EPIPE: 32,
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
   ENETUNREACH: 101,
   ECONNABORTED: 103,
   ECONNRESET: 104,
@@ -21,6 +22,7 @@ export const Errno = {
   ENOTCONN: 107,
   ETIMEDOUT: 110,
   ECONNREFUSED: 111,
+  EHOSTDOWN: 112,
   EHOSTUNREACH: 113,
   EINPROGRESS: 115,
 } as const;
@@ -34,9 +36,7 @@ const names = new Map<number, string>([
   [88, "ENOTSOCK"],
   [93, "EPROTONOSUPPORT"],
   [97, "EAFNOSUPPORT"],
-  [100, "ENETDOWN"],
   [106, "EISCONN"],
-  [112, "EHOSTDOWN"],
 ]);
 
 /**

@@ -18,13 +18,29 @@ const reasons = new Map<number, string>([
   [-5, "the name has no address"],
 ]);
 
+// EAI_NONAME and EAI_NODATA (netdb.h): somebody who knows has answered
+const ANSWERS = new Set([-2, -5]);
+
+/** A name did not resolve. */
+export class ResolveError extends Error {
+  /** Whether the answer is that there is no such name or address; false when nobody was there to answer. */
+  readonly answered: boolean;
+
+  /** Makes one for a result of getaddrinfo(3). */
+  constructor(host: string, result: number) {
+    super(`Cannot resolve "${host}": ${reasons.get(result) ?? `resolver error ${result}`}`);
+    this.name = "ResolveError";
+    this.answered = ANSWERS.has(result);
+  }
+}
+
 /**
  * Resolves a host name (getaddrinfo(3)), off the calling thread. A numeric address resolves to itself at once.
  *
  * @param host A name or numeric address, without brackets.
  * @param port 0 to 65535, put into every result.
  * @returns The addresses in the order in which they should be tried; one at least.
- * @throws {Error} When the name does not resolve; one line that says why.
+ * @throws {ResolveError} When the name does not resolve; one line that says why.
  */
 export async function resolveHost(host: string, port: number): Promise<SocketAddress[]> {
   const numeric = internetAddress(host, port);
@@ -34,7 +50,7 @@ export async function resolveHost(host: string, port: number): Promise<SocketAdd
   new DataView(hints.buffer).setInt32(SOCKTYPE, SOCK_STREAM, true);
   const first = new BigUint64Array(1);
   const result = await libc.getaddrinfo(encoder.encode(`${host}\0`), encoder.encode(`${port}\0`), hints, first);
-  if (result !== 0) throw new Error(`Cannot resolve "${host}": ${reasons.get(result) ?? `resolver error ${result}`}`);
+  if (result !== 0) throw new ResolveError(host, result);
   try {
     return readList(first[0]);
   } finally {

@@ -42,3 +42,23 @@ Deno.test("first delay, highest delay and factor can be chosen", () => {
   const backoff = new Backoff({ firstMs: 10, highestMs: 80, factor: 3, random: () => ALMOST_ONE });
   assertEquals([backoff.next(), backoff.next(), backoff.next()], [20, 60, 80]);
 });
+
+Deno.test("an attempt that nobody answered is followed by the next 1 s to 2 s after it began, however many there were", () => {
+  const backoff = new Backoff();
+  for (let i = 0; i < 100; i++) {
+    const delay = backoff.afterSilence(20);
+    assert(Number.isInteger(delay) && delay >= 980 && delay <= 1980, `${delay} ms`);
+  }
+});
+
+Deno.test("an attempt that nobody answered for long is followed by the next at once", () => {
+  const backoff = new Backoff({ random: () => ALMOST_ONE });
+  assertEquals([3000, 2000, 1950, 1000].map((elapsed) => backoff.afterSilence(elapsed)), [100, 100, 100, 1000]);
+});
+
+Deno.test("attempts that nobody answered do not make the other delays longer", () => {
+  const backoff = new Backoff({ random: () => 0 });
+  backoff.next();
+  for (let i = 0; i < 10; i++) backoff.afterSilence(0);
+  assertEquals(backoff.next(), 2000);
+});

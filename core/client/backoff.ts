@@ -1,5 +1,10 @@
 // How long to wait before the next attempt to reach the server. It counts attempts and knows no clock and no socket.
 
+/** Ms from the begin of an attempt that nobody answered to the begin of the next, before jitter. */
+const UNANSWERED_MS = 1000;
+/** Ms at least between the end of such an attempt and the next. */
+const PAUSE_MS = 100;
+
 /** What a {@linkcode Backoff} may be given instead of its defaults. */
 export interface BackoffOptions {
   /** The shortest first delay, in ms. Default: 1000. */
@@ -37,6 +42,18 @@ export class Backoff {
     const shortestMs = this.#shortestMs;
     this.#shortestMs = Math.min(shortestMs * this.#factor, this.#highestMs / 2);
     return Math.round(shortestMs * (1 + this.#random()));
+  }
+
+  /**
+   * How long to wait after an attempt that nobody answered: a server that is out of reach cannot be stampeded, and shall be
+   * found soon after the way to it is back. The next attempt begins 1 s to 2 s after this one began, or right after it if
+   * it took longer. The delays of {@linkcode next} do not grow by it.
+   *
+   * @param elapsedMs Ms that the attempt took, 0 up.
+   */
+  afterSilence(elapsedMs: number): number {
+    const gapMs = UNANSWERED_MS * (1 + this.#random());
+    return Math.round(Math.max(PAUSE_MS, gapMs - elapsedMs));
   }
 
   /** Starts again with the first delay; call it when the server has accepted the login. */

@@ -32,7 +32,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
   /** By the server's relay Worker at the other end. */
   readonly #noticeConns = new Map<number, NoticeConn>();
-  #resolved: Resolved = { server: [], reason: "", locals: [] };
+  #resolved: Resolved = { server: [], reason: "", answered: true, locals: [] };
   #proxyAddress: SocketAddress | null = null;
 
   constructor(context: ReactorContext, config: RelayConfig) {

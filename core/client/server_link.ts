@@ -14,12 +14,27 @@ import { Backoff } from "./backoff.ts";
 import { ServerLogin } from "./server_login.ts";
 import type { ControlConfig, Resolved } from "./worker_config.ts";
 
-/** Ms for one address to answer. */
-const CONNECT_MS = 10_000;
+/**
+ * Ms for one address to answer. The kernel asks again after 1 s, and then later and later: on a link that has been down,
+ * a new attempt gets through before an old one does.
+ */
+const CONNECT_MS = 3000;
 /** Ms for the whole login. */
 const LOGIN_MS = 10_000;
 /** Ms for the supervisor to resolve names: the resolver has time limits of its own. */
 const RESOLVE_MS = 60_000;
+
+/** Ms between two lines that say the same. */
+const REPEAT_LINE_MS = 30_000;
+/** Errors of a connect that nobody answered. */
+const SILENCE: readonly number[] = [
+  Errno.ETIMEDOUT,
+  Errno.EHOSTUNREACH,
+  Errno.ENETUNREACH,
+  Errno.ENETDOWN,
+  Errno.EHOSTDOWN,
+  Errno.EADDRNOTAVAIL,
+];
 
 /** Who hears of the link. */
 export interface ServerLinkEvents {
@@ -56,7 +71,18 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
   readonly #backoff = new Backoff();
   readonly #timer = new Timer(this);
   #addresses: readonly SocketAddress[] = [];
+  /** Why the addresses are from before, if they are. */
+  #notNew = "";
+  /** The place of the address to try first, the one that worked last, and how many were tried after it. */
+  #first = 0;
+  #tried = 0;
+  /** The address that worked last. */
+  #good = "";
+  /** When the present attempt began, and whether anybody has answered since. */
+  #since = 0;
+  #answered = false;
   #state: LinkState = { kind: "idle" };
+  #logged = { reason: "", at: -Infinity };
 
   /**
    * Makes a link that is down.
@@ -76,19 +102,28 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
   /** Begins to connect. Host names are resolved anew each time. */
   start(): void {
     this.#state = { kind: "resolving" };
+    this.#since = this.#loop.now;
+    this.#answered = false;
     this.#loop.setTimer(this.#timer, RESOLVE_MS);
     this.#events.onResolve();
   }
 
   /** The answer to onResolve. */
-  onResolved({ server, reason }: Resolved): void {
+  onResolved({ server, reason, answered }: Resolved): void {
     if (this.#state.kind !== "resolving") return;
     this.#addresses = server;
-    if (server.length === 0) return this.#failed(reason);
-    this.#connect(0);
+    this.#notNew = reason;
+    if (server.length === 0) {
+      this.#answered = answered;
+      return this.#failed(reason);
+    }
+    this.#first = Math.max(0, server.findIndex((address) => formatAddress(address) === this.#good));
+    this.#tried = 0;
+    this.#connect();
   }
 
-  #connect(address: number): void {
+  #connect(): void {
+    const address = (this.#first + this.#tried) % this.#addresses.length;
     const begun = beginConnect(this.#loop, this.#addresses[address], this);
     if (typeof begun === "number") return this.#addressFailed(address, begun);
     this.#state = { kind: "connecting", socket: begun, address };
@@ -96,8 +131,13 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
   }
 
   #addressFailed(address: number, code: number): void {
-    if (address + 1 < this.#addresses.length) return this.#connect(address + 1);
-    this.#failed(`${formatAddress(this.#addresses[address])} answers ${errnoName(code)}`);
+    const silent = SILENCE.includes(code);
+    if (!silent) this.#answered = true;
+    if (++this.#tried < this.#addresses.length) return this.#connect();
+    const what = `${formatAddress(this.#addresses[address])} ${silent ? "is out of reach:" : "answers"} ${
+      errnoName(code)
+    }`;
+    this.#failed(this.#notNew === "" ? what : `${what}; an address from before, as ${this.#notNew}`);
   }
 
   /** The connection is there, or its error. */
@@ -109,6 +149,7 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
       state.socket.close();
       return this.#addressFailed(state.address, code);
     }
+    this.#answered = true;
     this.#loop.timers.clear(this.#timer);
     // the ctl_conn watches the descriptor itself
     this.#loop.remove(state.socket);
@@ -134,6 +175,8 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
         const { heartbeatIntervalMs, heartbeatTimeoutMs } = this.#config;
         const { accepted } = step;
         this.#state = { kind: "up", conn: state.conn };
+        this.#good = formatAddress(this.#addresses[state.address]);
+        this.#logged = { reason: "", at: -Infinity };
         this.#backoff.reset();
         // often enough for the server's idea of silence
         const intervalMs = Math.min(heartbeatIntervalMs, accepted.heartbeat_timeout_ms / 3);
@@ -155,10 +198,14 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
   #failed(reason: string): void {
     if (this.#state.kind === "stopped") return;
     this.#state = { kind: "idle" };
-    const delayMs = this.#backoff.next();
+    const { now } = this.#loop;
+    const delayMs = this.#answered ? this.#backoff.next() : this.#backoff.afterSilence(now - this.#since);
     this.#loop.setTimer(this.#timer, delayMs);
+    // the attempts on a link that is down follow each other closely
+    if (!this.#answered && reason === this.#logged.reason && now - this.#logged.at < REPEAT_LINE_MS) return;
+    this.#logged = { reason, at: now };
     const { server } = this.#config;
-    this.#events.log("warning", "Not connected to the server", { server, reason, retry_in_ms: Math.round(delayMs) });
+    this.#events.log("warning", "Not connected to the server", { server, reason, retry_in_ms: delayMs });
   }
 
   /** Time to begin anew, or time over for what is waited for. */

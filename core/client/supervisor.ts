@@ -1,7 +1,7 @@
 // The client's supervisor, in the main isolate: it resolves host names, starts the Workers, and ends the program.
 import { raiseDescriptorLimit } from "../../ffi/process.ts";
 import { resolveHost } from "../../ffi/resolve.ts";
-import { type SocketAddress, unixAddress } from "../../ffi/socket_address.ts";
+import { unixAddress } from "../../ffi/socket_address.ts";
 import type { ClientConfig } from "../config/client_config.ts";
 import { type Endpoint, formatEndpoint } from "../config/endpoint.ts";
 import { VERSION } from "../config/version.ts";
@@ -9,6 +9,7 @@ import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { relayCounters } from "../relay/counters.ts";
 import { Program } from "../supervisor/program.ts";
+import { RememberedName } from "./remembered_name.ts";
 import {
   CONTROL,
   type ControlConfig,
@@ -27,6 +28,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
   raiseDescriptorLimit();
   const relays = Array.from({ length: config.workThreadNums }, (_, index) => FIRST_RELAY + index);
   const counters = relayCounters(relays.length);
+  const names = new Names(config);
   const program = new Program({
     name: "cproxy-client",
     logLevel: config.logLevel,
@@ -49,7 +51,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
     ],
     onReport(_worker, report) {
       if ((report as ResolveReport).kind !== "resolve") throw new Error("A Worker reports something unknown");
-      void resolveAll(config).then((resolved) => {
+      void names.ask().then((resolved) => {
         // the control Worker last: what it then tells the others refers to these addresses
         for (const relay of relays) program.post(relay, resolved);
         program.post(CONTROL, resolved);
@@ -78,23 +80,37 @@ function controlConfig(config: ClientConfig): ControlConfig {
   };
 }
 
-async function resolveAll(config: ClientConfig): Promise<Resolved> {
-  const locals = await Promise.all(config.tunnels.map(async ({ name, localServer }) => {
-    try {
-      return await addressesOf(localServer);
-    } catch (error) {
-      log("warning", "LocalServer cannot be resolved", { name, reason: (error as Error).message });
-      return [];
-    }
-  }));
-  try {
-    return { server: await addressesOf(config.cproxyServer), reason: "", locals };
-  } catch (error) {
-    return { server: [], reason: (error as Error).message, locals };
+/** All host names that the client has. */
+class Names {
+  readonly #server: RememberedName;
+  readonly #locals: readonly { readonly tunnel: string; readonly name: RememberedName }[];
+  /** Why the LocalServers' names did not resolve, as it was logged last. */
+  readonly #logged = new Map<string, string>();
+
+  constructor(config: ClientConfig) {
+    this.#server = nameOf(config.cproxyServer);
+    this.#locals = config.tunnels.map(({ name, localServer }) => ({ tunnel: name, name: nameOf(localServer) }));
+  }
+
+  async ask(): Promise<Resolved> {
+    const server = this.#server.ask();
+    const locals = await Promise.all(this.#locals.map(async ({ tunnel, name }) => {
+      const { addresses, reason } = await name.ask();
+      // it is asked for at every attempt to reach the server
+      if (addresses.length === 0 && reason !== this.#logged.get(tunnel)) {
+        log("warning", "LocalServer cannot be resolved", { name: tunnel, reason });
+      }
+      this.#logged.set(tunnel, reason);
+      return addresses;
+    }));
+    const { addresses, reason, answered } = await server;
+    return { server: addresses, reason, answered, locals };
   }
 }
 
-async function addressesOf(endpoint: Endpoint): Promise<SocketAddress[]> {
-  if (endpoint.kind === "unix") return [unixAddress(endpoint.path)];
-  return await resolveHost(endpoint.host, endpoint.port);
+function nameOf(endpoint: Endpoint): RememberedName {
+  return new RememberedName(async () => {
+    if (endpoint.kind === "unix") return [unixAddress(endpoint.path)];
+    return await resolveHost(endpoint.host, endpoint.port);
+  });
 }

@@ -58,10 +58,12 @@ export interface ResolveReport {
 
 /** The supervisor's answer; relay Workers get it before the control Worker. */
 export interface Resolved {
-  /** Addresses of the server's ctl_port, in the order to try; empty when its name did not resolve. */
+  /** Addresses of the server's ctl_port, in the order to try; empty when its name has never resolved. */
   readonly server: readonly SocketAddress[];
-  /** Why it did not resolve. */
+  /** Why they are from before, or why there are none; empty when they are new. */
   readonly reason: string;
+  /** False when nobody was there to say what the server's name means. */
+  readonly answered: boolean;
   /** Addresses of each tunnel's LocalServer, in the order to try. */
   readonly locals: readonly (readonly SocketAddress[])[];
 }

@@ -1,0 +1,210 @@
+// The client's link to its server: which address is tried when, and how soon again.
+
+import { ServerLink } from "../core/client/server_link.ts";
+import type { Resolved } from "../core/client/worker_config.ts";
+import type { CtlConn } from "../core/protocol/ctl_conn.ts";
+import { controlId } from "../core/protocol/ids.ts";
+import { Login } from "../core/server/login.ts";
+import { close, type Descriptor } from "../ffi/descriptor.ts";
+import { resetOnClose } from "../ffi/socket.ts";
+import { formatAddress, internetAddress, type SocketAddress } from "../ffi/socket_address.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "./support/assert.ts";
+import { accepted, listenSomewhere, type Stage, testOnStage } from "./support/stage.ts";
+
+const LOOPBACK = internetAddress("127.0.0.1", 4711)!;
+
+/** A link, and what its Worker hears of it. */
+class Client {
+  readonly link: ServerLink;
+  readonly lines: string[] = [];
+  asked = 0;
+  /** The place of the address of each login, and the present ctl_conn. */
+  readonly ups: number[] = [];
+  conn: CtlConn | null = null;
+
+  constructor(stage: Stage) {
+    const config = {
+      server: "server.example:8080",
+      serverHost: "server.example",
+      program: "test",
+      tunnels: [],
+      relays: 1,
+      token: null,
+      heartbeatIntervalMs: 10_000,
+      heartbeatTimeoutMs: 25_000,
+    };
+    this.link = new ServerLink(stage.loop, config, "test", {
+      onResolve: () => this.asked++,
+      onUp: (conn, address) => {
+        this.ups.push(address);
+        this.conn = conn;
+      },
+      onCtlMessage() {},
+      onDown() {},
+      log: (_level, _message, { reason, retry_in_ms }) => this.lines.push(`${reason} ${retry_in_ms}`),
+    });
+    this.link.start();
+  }
+
+  resolved(server: readonly SocketAddress[], more: Partial<Resolved> = {}): void {
+    this.link.onResolved({ server, reason: "", answered: true, locals: [], ...more });
+  }
+
+  /** The delay that the last line tells. */
+  get delay(): number {
+    return Number(this.lines.at(-1)!.split(" ").at(-1));
+  }
+}
+
+/** An address at which the kernel drops what comes: the queue of its listener is full. */
+function silentAddress(stage: Stage): { address: SocketAddress; close: () => void } {
+  const { fd, address } = listenSomewhere(0);
+  for (let i = 0; i < 3; i++) stage.caller(address);
+  return { address, close: () => close(fd) };
+}
+
+/** An address at which nobody listens. */
+function refusingAddress(): SocketAddress {
+  const { fd, address } = listenSomewhere();
+  close(fd);
+  return address;
+}
+
+/** A server at `listener` lets the client in. */
+function letIn(stage: Stage, listener: Descriptor, client: Client): void {
+  const before = client.ups.length;
+  const fd = accepted(listener);
+  new Login(stage.loop, fd, LOOPBACK, null, {
+    onLoggedIn: ({ conn, proof }) => {
+      const control = controlId(1);
+      conn.send({ type: "NewCtlRsp", ok: true, proof, proxy_port: 1, heartbeat_timeout_ms: 25_000, control });
+      return { onMessage() {}, onClosed: () => conn.close() };
+    },
+    onLoginFailed() {},
+  });
+  stage.until(() => client.ups.length > before, "the login");
+}
+
+/** Ends the ctl_conn with a reset. */
+function lose(stage: Stage, client: Client): void {
+  const lines = client.lines.length;
+  resetOnClose(client.conn!.fd);
+  client.conn!.close();
+  client.link.onClosed("lost");
+  stage.step();
+  assertEquals(client.lines.length, lines + 1);
+}
+
+testOnStage(
+  "when an address does not answer the next one is tried, and the one that worked comes first from then on",
+  (stage) => {
+    const silent = silentAddress(stage);
+    const server = listenSomewhere();
+    const client = new Client(stage);
+    client.resolved([silent.address, server.address]);
+    stage.advance(2900);
+    assertEquals(client.ups, []);
+    stage.advance(200);
+    letIn(stage, server.fd, client);
+    assertEquals(client.ups, [1]);
+
+    lose(stage, client);
+    stage.advance(client.delay);
+    assertEquals(client.asked, 2);
+    const elsewhere = listenSomewhere();
+    // the list may come in another order, and what counts is the address
+    client.resolved([silent.address, elsewhere.address, server.address]);
+    letIn(stage, server.fd, client);
+    assertEquals(client.ups, [1, 2]);
+
+    lose(stage, client);
+    stage.advance(client.delay);
+    client.resolved([elsewhere.address, silent.address]);
+    letIn(stage, elsewhere.fd, client);
+    assertEquals(client.ups, [1, 2, 0]);
+    client.conn!.close();
+    client.link.stop();
+    for (const { fd } of [server, elsewhere]) close(fd);
+    silent.close();
+    stage.step(3);
+  },
+);
+
+testOnStage("when the address that worked is refused, the others are tried, each once", (stage) => {
+  const [one, other] = [refusingAddress(), refusingAddress()];
+  const server = listenSomewhere();
+  const client = new Client(stage);
+  client.resolved([one, server.address]);
+  stage.step(3);
+  letIn(stage, server.fd, client);
+  close(server.fd);
+  lose(stage, client);
+  stage.advance(client.delay);
+  client.resolved([one, server.address, other]);
+  stage.until(() => client.lines.length === 2, "an end of the attempt");
+  assertStringIncludes(client.lines[1], `${formatAddress(one)} answers ECONNREFUSED`);
+  client.link.stop();
+  stage.step(3);
+});
+
+testOnStage("a server that answers is asked again later and later", (stage) => {
+  const address = refusingAddress();
+  const client = new Client(stage);
+  for (const shortest of [1000, 2000, 4000, 8000, 15_000, 15_000]) {
+    client.resolved([address]);
+    const lines = client.lines.length;
+    stage.until(() => client.lines.length > lines, "an end of the attempt");
+    assertMatch(client.lines.at(-1)!, / answers ECONNREFUSED /);
+    assert(client.delay >= shortest && client.delay <= 2 * shortest, `${client.delay} ms`);
+    stage.advance(client.delay);
+  }
+  client.link.stop();
+});
+
+testOnStage(
+  "a server that is out of reach is asked again every few seconds, and two lines in a minute are enough",
+  (stage) => {
+    const silent = silentAddress(stage);
+    const client = new Client(stage);
+    const attempts = 18;
+    for (let i = 1; i <= attempts; i++) {
+      assertEquals(client.asked, i, "Attempts");
+      client.resolved([silent.address]);
+      stage.advance(3100); // nobody answers
+      stage.advance(200);
+    }
+    assertEquals(client.lines.length, 2);
+    assertStringIncludes(client.lines[0], `${formatAddress(silent.address)} is out of reach: ETIMEDOUT 100`);
+    client.link.stop();
+    stage.step(2);
+    silent.close();
+  },
+);
+
+testOnStage(
+  "a name server that is out of reach is asked again soon, and one that knows of no address is not",
+  (stage) => {
+    const client = new Client(stage);
+    for (let i = 1; i <= 5; i++) {
+      client.resolved([], { answered: false, reason: "nobody there" });
+      stage.advance(2000);
+      assertEquals(client.asked, i + 1, "Attempts");
+    }
+    assertEquals(client.lines.length, 1);
+    for (const shortest of [1000, 2000, 4000]) {
+      client.resolved([], { answered: true, reason: "no such name" });
+      assert(client.delay >= shortest && client.delay <= 2 * shortest, `${client.delay} ms`);
+      stage.advance(client.delay);
+    }
+    client.link.stop();
+  },
+);
+
+testOnStage("an address from before is tried, and the line says that it is one", (stage) => {
+  const client = new Client(stage);
+  client.resolved([refusingAddress()], { answered: false, reason: "nobody there" });
+  stage.until(() => client.lines.length === 1, "an end of the attempt");
+  assertMatch(client.lines[0], / answers ECONNREFUSED; an address from before, as nobody there /);
+  client.link.stop();
+  stage.step();
+});
