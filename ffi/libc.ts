@@ -51,10 +51,16 @@ export interface Libc {
   inet_ntop(family: number, source: Memory, text: Memory, size: number): Pointer;
   /** inet_pton(3). */
   inet_pton(family: number, text: Memory, destination: Memory): number;
+  /** isatty(3). */
+  isatty(fd: number): number;
   /** listen(2). */
   listen(fd: number, backlog: number): number;
+  /** open(2) of a file that is there. */
+  open(path: Memory, flags: number): number;
   /** pipe2(2). */
   pipe2(fds: Memory, flags: number): number;
+  /** poll(2). */
+  poll(fds: Memory, count: number, timeoutMs: number): number;
   /** recv(2). */
   recv(fd: number, buffer: Memory, length: number, flags: number): number;
   /** send(2). */
@@ -97,8 +103,12 @@ export const libc: Libc = Deno.dlopen("libc.so.6", {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   inet_ntop: { parameters: ["i32", "buffer", "buffer", "u32"], result: "pointer" },
   inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  isatty: { parameters: ["i32"], result: "i32" },
   listen: { parameters: ["i32", "i32"], result: "i32" },
+  // variadic as well: the mode is only read when a file is made
+  open: { parameters: ["buffer", "i32"], result: "i32" },
   pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  poll: { parameters: ["buffer", "u32", "i32"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },

@@ -9,6 +9,7 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_TYPE = 3;
 const SO_ERROR = 4;
 const SO_KEEPALIVE = 9;
 const SO_LINGER = 13;
@@ -110,6 +111,12 @@ export function localAddress(fd: Descriptor): SocketAddress | null {
 export function peerAddress(fd: Descriptor): SocketAddress | null {
   addressLength[0] = MAX_ADDRESS;
   return libc.getpeername(fd, addressBytes, addressLength) < 0 ? null : lastAddress();
+}
+
+/** Whether a descriptor is a socket. */
+export function isSocket(fd: Descriptor): boolean {
+  addressLength[0] = 4;
+  return libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, integer, addressLength) === 0;
 }
 
 /**

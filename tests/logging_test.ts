@@ -1,9 +1,14 @@
 // Log records on a real stderr: every test runs a program that logs.
 
 import { formatJson, formatText, type LogFields, type LogLevel } from "../core/logging/log_line.ts";
-import { assertEquals, assertMatch } from "./support/assert.ts";
+import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 
 const LOGGING = new URL("../core/logging/logging.ts", import.meta.url).href;
+const ERROR_OUTPUT = new URL("../ffi/error_output.ts", import.meta.url).href;
+const IMPORTS = `
+  import { log, startLogging } from ${JSON.stringify(LOGGING)};
+  import { openErrorOutput } from ${JSON.stringify(ERROR_OUTPUT)};
+`;
 const TIME_MS = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 
 function textOf(level: LogLevel, message: string, fields: LogFields = {}): string {
@@ -12,7 +17,7 @@ function textOf(level: LogLevel, message: string, fields: LogFields = {}): strin
 
 /** Runs a program whose stderr `sh` redirects; gives what it wrote to both outputs and its exit status. */
 async function run(body: string, redirect = ""): Promise<{ code: number; stdout: string; stderr: string }> {
-  const source = `import { log, startLogging } from ${JSON.stringify(LOGGING)};\n${body}`;
+  const source = `${IMPORTS}${body}`;
   const output = await new Deno.Command("sh", {
     args: ["-c", `exec "$0" eval "$1" ${redirect}`, Deno.execPath(), source],
     cwd: new URL("..", import.meta.url),
@@ -67,7 +72,7 @@ Deno.test("a JSON line has time, level, program and message in front of the fiel
 
 Deno.test("records of the chosen level and above go to stderr, and nothing to stdout", async () => {
   const { code, stdout, stderr } = await run(`
-    startLogging({ level: "warning", format: "json", program: "p" });
+    startLogging({ level: "warning", format: "json", program: "p", write: openErrorOutput() });
     for (const level of ["debug", "info", "warning", "error"]) log(level, "Braces {level} stay", { n: 1 });
   `);
   assertEquals([code, stdout], [0, ""]);
@@ -81,7 +86,7 @@ Deno.test("records of the chosen level and above go to stderr, and nothing to st
 
 Deno.test("a record is written before the program can exit", async () => {
   const { code, stderr } = await run(`
-    startLogging({ level: "debug", format: "text", program: "p" });
+    startLogging({ level: "debug", format: "text", program: "p", write: openErrorOutput() });
     log("error", "Last words");
     Deno.exit(3);
   `);
@@ -91,16 +96,16 @@ Deno.test("a record is written before the program can exit", async () => {
 
 Deno.test("logging can be started again with another level and format", async () => {
   const { stderr } = await run(`
-    startLogging({ level: "error", format: "text", program: "p" });
+    startLogging({ level: "error", format: "text", program: "p", write: openErrorOutput() });
     log("info", "dropped");
-    startLogging({ level: "info", format: "json", program: "p" });
+    startLogging({ level: "info", format: "json", program: "p", write: openErrorOutput() });
     log("info", "kept");
   `);
   assertEquals(JSON.parse(stderr).message, "kept");
 });
 
 const LOG_A_LOT = `
-  startLogging({ level: "info", format: "text", program: "p" });
+  startLogging({ level: "info", format: "text", program: "p", write: openErrorOutput() });
   for (let i = 0; i < 200; i++) log("info", "x".repeat(1000));
   console.log("still there");
 `;
@@ -111,17 +116,41 @@ for (const [what, redirect] of [["closed", "2>&-"], ["on a full disk", "2>/dev/f
   });
 }
 
-Deno.test("a stderr whose reader has gone stops nobody", async () => {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["eval", `import { log, startLogging } from ${JSON.stringify(LOGGING)};\nprompt("");\n${LOG_A_LOT}`],
+/** A program that logs a lot once its stdin is closed, and its outputs. */
+function startLoggingALot(body: string): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["eval", `${IMPORTS}const line = () => Deno.stdin.readSync(new Uint8Array(9));\n${body}`],
     cwd: new URL("..", import.meta.url),
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+}
+
+Deno.test("a stderr whose reader has gone stops nobody", async () => {
+  const child = startLoggingALot(`line();\n${LOG_A_LOT}`);
   await child.stderr.cancel();
   await child.stdin.close();
   const [status, stdout] = await Promise.all([child.status, new Response(child.stdout).text()]);
   assertEquals(status.code, 0);
-  assertMatch(stdout, /still there\n$/);
+  assertEquals(stdout, "still there\n");
+});
+
+Deno.test("a stderr that nobody reads stops nobody, and says what it lost when somebody does", async () => {
+  const child = startLoggingALot(`${LOG_A_LOT}; line(); log("error", "Last words")`);
+  const stdout = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  assertEquals(await stdout.read(), { value: "still there\n", done: false });
+  const stderr = new Response(child.stderr).text();
+  // what a pipe holds is read in one go; a moment later there is room
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await child.stdin.close();
+  const lines = (await stderr).trimEnd().split("\n");
+  assertMatch(lines.at(-1)!, /ERROR Last words$/);
+  const written = lines.filter((line) => / INFO {2}x+$/.test(line)).length;
+  // Deno reads a first piece by itself, which may be in the middle of it
+  const losses = lines.map((line) => Number(/WARN {2}Log lines were lost lines=(\d+)$/.exec(line)?.[1] ?? 0));
+  assertEquals(losses.reduce((a, b) => a + b), 200 - written);
+  assert(written < 200);
+  await stdout.cancel();
+  assertEquals((await child.status).code, 0);
 });

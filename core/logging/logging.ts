@@ -1,7 +1,8 @@
-// Where log records go: stderr, one line each, by LogTape. It knows how a record looks and nothing of what is logged.
+// Where log records go: one line each, by LogTape. It knows how a record looks, and nothing of what is logged or who
+// reads it.
 
 import { configureSync, getLogger, type LogRecord as LogTapeRecord } from "@logtape/logtape";
-import { formatJson, formatText, type LogFields, type LogLevel } from "./log_line.ts";
+import { formatJson, formatText, type LogFields, type LogLevel, type LogLine } from "./log_line.ts";
 
 export type { LogFields, LogLevel } from "./log_line.ts";
 
@@ -13,6 +14,11 @@ export interface LoggingOptions {
   readonly format: "text" | "json";
   /** The name of the program, which JSON records carry. */
   readonly program: string;
+  /**
+   * Writes bytes where the log goes and returns how many it took; 0 or less when none can be taken now. It must neither
+   * wait nor throw.
+   */
+  readonly write: (bytes: Uint8Array) => number;
 }
 
 /** A record as a Worker posts it to the supervisor; `log(record.level, record.message, record.fields)` writes it. */
@@ -28,27 +34,30 @@ export interface LogRecord {
 const CATEGORY = "cproxy";
 
 /**
- * Sends records of `level` and above to stderr from now on; until it is called they are dropped. Main isolate only.
- * Every record is written before the call that logs it returns. A stderr that is closed or full stops nobody.
+ * Writes records of `level` and above from now on; until it is called they are dropped. Main isolate only. Every record
+ * is written before the call that logs it returns, or lost: an output that is closed, full or never read stops nobody.
  */
 export function startLogging(options: LoggingOptions): void {
-  const write = stderrWriter();
+  const textOf = (line: LogLine) => options.format === "json" ? formatJson(line, options.program) : formatText(line);
+  const write = lineWriter(
+    options.write,
+    (lines) => textOf({ timeMs: Date.now(), level: "warning", message: "Log lines were lost", fields: { lines } }),
+  );
   const sink = (record: LogTapeRecord): void => {
     // The raw message: LogTape's templates are not used, so braces are only braces.
-    const line = {
+    write(textOf({
       timeMs: record.timestamp,
       level: record.level as LogLevel,
       message: String(record.rawMessage),
       fields: record.properties as LogFields,
-    };
-    write(options.format === "json" ? formatJson(line, options.program) : formatText(line));
+    }));
   };
   configureSync({
     reset: true,
-    sinks: { stderr: sink },
+    sinks: { output: sink },
     loggers: [
-      { category: CATEGORY, lowestLevel: options.level, sinks: ["stderr"] },
-      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["stderr"] },
+      { category: CATEGORY, lowestLevel: options.level, sinks: ["output"] },
+      { category: ["logtape", "meta"], lowestLevel: "error", sinks: ["output"] },
     ],
   });
 }
@@ -58,20 +67,30 @@ export function log(level: LogLevel, message: string, fields: LogFields = {}): v
   getLogger(CATEGORY)[level](message, fields);
 }
 
-/** Makes a function that writes a line to stderr at once and never throws. */
-function stderrWriter(): (line: string) => void {
+/**
+ * Makes a function that writes a line at once and never throws. A line that cannot be written is lost, because there is
+ * nobody to tell and the tunnels must go on; how many were is told by `lostLine` as soon as a line can be written again.
+ */
+function lineWriter(write: (bytes: Uint8Array) => number, lostLine: (lines: number) => string): (line: string) => void {
   const encoder = new TextEncoder();
   let lineIsBroken = false;
-  return (line) => {
+  let lost = 0;
+  const put = (line: string): boolean => {
     // A line that could be written in part only is ended, so that the next one starts on its own.
     const bytes = encoder.encode(`${lineIsBroken ? "\n" : ""}${line}\n`);
-    let written = 0;
-    try {
-      while (written < bytes.length) written += Deno.stderr.writeSync(bytes.subarray(written));
-      lineIsBroken = false;
-    } catch {
-      // EPIPE, EBADF, ENOSPC, EAGAIN: there is nobody to tell, and the tunnels must go on.
-      if (written > 0) lineIsBroken = true;
+    for (let written = 0; written < bytes.length;) {
+      const count = write(bytes.subarray(written));
+      if (count <= 0) {
+        if (written > 0) lineIsBroken = true;
+        return false;
+      }
+      written += count;
     }
+    lineIsBroken = false;
+    return true;
+  };
+  return (line) => {
+    if (lost > 0 && put(lostLine(lost))) lost = 0;
+    if (lost > 0 || !put(line)) lost++;
   };
 }

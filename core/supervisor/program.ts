@@ -1,4 +1,5 @@
 // The life of either program in its main isolate: Workers start, signals come, sessions drain, the process ends.
+import { openErrorOutput } from "../../ffi/error_output.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Loaded } from "../config/load.ts";
 import type { Environment, ReadFile } from "../config/token.ts";
@@ -134,7 +135,7 @@ export async function main<C extends LogSettings>(
     const loaded = load(Deno.args, Deno.env, Deno.readTextFileSync);
     if (loaded.kind !== "run") return console.log(loaded.text);
     const { config } = loaded;
-    startLogging({ level: config.logLevel, format: config.logFormat, program: name });
+    startLogging({ level: config.logLevel, format: config.logFormat, program: name, write: openErrorOutput() });
     await run(config);
   } catch (error) {
     const mistake = error instanceof ConfigError;

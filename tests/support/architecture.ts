@@ -15,7 +15,7 @@ export const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "core/relay": ["ffi", "core/reactor", "core/protocol"],
   "core/config": ["core/logging"],
   "core/logging": ["core/config"],
-  "core/supervisor": ["core/reactor", "core/relay", "core/config", "core/logging"],
+  "core/supervisor": ["ffi", "core/reactor", "core/relay", "core/config", "core/logging"],
   "core/server": SIDE,
   "core/client": SIDE,
   "server.ts": [...SIDE, "core/server"],

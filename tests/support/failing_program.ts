@@ -1,10 +1,11 @@
 // A program of two Workers, one of which fails: "at start", "later", or because its module "is missing".
 
+import { openErrorOutput } from "../../ffi/error_output.ts";
 import { startLogging } from "../../core/logging/logging.ts";
 import { relayCounters } from "../../core/relay/counters.ts";
 import { Program } from "../../core/supervisor/program.ts";
 
-startLogging({ level: "info", format: "text", program: "failing" });
+startLogging({ level: "info", format: "text", program: "failing", write: openErrorOutput() });
 const module = new URL("./failing_worker.ts", import.meta.url);
 const when = Deno.args[0];
 const program = new Program({
