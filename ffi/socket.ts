@@ -23,6 +23,7 @@ const TCP_USER_TIMEOUT = 18;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const SHUT_WR = 1;
+const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
@@ -134,7 +135,19 @@ export function takeSocketError(fd: Descriptor): number {
 }
 
 /**
- * Receives bytes of a control frame. Never used on payload.
+ * Reads bytes that stay in the socket, to be read again.
+ *
+ * @param fd The socket.
+ * @param room Where to put them, 1 byte or more.
+ * @returns How many are there for it, 0 at the end of the stream, or a negated errno.
+ */
+export function peek(fd: Descriptor, room: Uint8Array): number {
+  const result = libc.recv(fd, room, room.length, MSG_DONTWAIT | MSG_PEEK);
+  return result < 0 ? -errno[0] : result;
+}
+
+/**
+ * Receives bytes of a control frame; payload only where there is no pipe for it.
  *
  * @param fd The socket.
  * @param room Where to put them, 1 byte or more.
@@ -146,7 +159,7 @@ export function receive(fd: Descriptor, room: Uint8Array): number {
 }
 
 /**
- * Sends bytes of a control frame. Never used on payload.
+ * Sends bytes of a control frame; payload only where there is no pipe for it.
  *
  * @param fd The socket.
  * @param bytes What to send.

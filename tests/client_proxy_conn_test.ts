@@ -45,7 +45,7 @@ class Scene {
 
   constructor(stage: Stage) {
     this.stage = stage;
-    this.#pipes = new PipePool(stage.loop);
+    this.#pipes = new PipePool();
     ({ fd: this.#listener, address: this.#address } = listenSomewhere());
     const owner: ClientProxyOwner & Notices = {
       relays: 3,

@@ -1,19 +1,17 @@
 // The pipes of a relay Worker: lent, taken back, kept in small number, and missing.
 
-import { close } from "../ffi/descriptor.ts";
-import { Errno, SystemError } from "../ffi/errno.ts";
-import { getPipeCapacity, openPipe, splice } from "../ffi/pipe.ts";
-import { EventLoop, type Task } from "../core/reactor/event_loop.ts";
-import { type Pipe, PipePool } from "../core/relay/pipe_pool.ts";
-import { assert, assertEquals, assertThrows } from "./support/assert.ts";
+import { Errno } from "../ffi/errno.ts";
+import { getPipeCapacity, splice } from "../ffi/pipe.ts";
+import { PipePool } from "../core/relay/pipe_pool.ts";
+import { assert, assertEquals } from "./support/assert.ts";
 import { withoutDescriptors } from "./support/descriptors.ts";
 import { Program } from "./support/program.ts";
 import { type Stage, testOnStage } from "./support/stage.ts";
 
 /** Registers a test with a pool that must get all its pipes back. */
-function testPool(name: string, body: (pool: PipePool, stage: Stage) => void): void {
+function testPool(name: string, body: (pool: PipePool, stage: Stage) => void, most?: number): void {
   testOnStage(name, (stage) => {
-    const pool = new PipePool(stage.loop);
+    const pool = new PipePool(most);
     try {
       body(pool, stage);
     } finally {
@@ -59,66 +57,33 @@ testPool("a pipe with bytes in it is discarded and not lent again", (pool, stage
   stage.peer(fd);
 });
 
-testPool("without descriptors there is no pipe, and who waits is told when one comes back", (pool, stage) => {
-  let runs = 0;
-  const task: Task = { queued: false, run: () => runs++ };
-  withoutDescriptors(() => {
-    const lent = pool.take()!;
-    assertEquals([pool.take(), pool.open], [null, 1]);
-    pool.awaitPipe(task);
-    stage.step();
-    assertEquals(runs, 0);
-    pool.give(lent);
-    stage.step();
-    assertEquals(runs, 1);
-  });
-  stage.advance(100);
-  assertEquals(runs, 1, "once is enough");
-});
-
-testPool("who waits for a pipe tries again after a while, when descriptors may be free", (pool, stage) => {
+testPool("without descriptors there is no other pipe, until there are some again", (pool) => {
   const lent = pool.take()!;
-  let found: Pipe | null = null;
-  let tries = 0;
-  const task: Task = {
-    queued: false,
-    run() {
-      tries++;
-      found = pool.take();
-      if (found === null) pool.awaitPipe(task);
-    },
-  };
   withoutDescriptors((free) => {
-    stage.loop.enqueue(task);
-    stage.step(2);
-    assertEquals(tries, 1);
-    stage.advance(20);
-    assertEquals([tries, found], [2, null]);
+    assertEquals([pool.take(), pool.open], [null, 1]);
     free();
-    stage.advance(20);
-    assertEquals([tries, found], [3, null], "a pipe has two ends");
+    assertEquals(pool.take(), null, "a pipe has two ends");
     free();
-    stage.advance(20);
-    assert(found !== null);
-    stage.advance(100);
-    assertEquals(tries, 4);
-    pool.give(found);
+    pool.give(pool.take()!);
   });
   pool.give(lent);
 });
 
-Deno.test("a pool without its first pipe is an error at start", () => {
-  const loop = new EventLoop();
-  withoutDescriptors((free) => {
-    free();
-    const error = assertThrows(() => new PipePool(loop), SystemError);
-    assertEquals(error.message, "Cannot pipe2: EMFILE while starting a relay Worker");
-  });
-  const pipe = openPipe();
-  assert(typeof pipe !== "number", "and the process goes on");
-  close(pipe.readEnd);
-  close(pipe.writeEnd);
-  loop.dispose();
+testPool("a pool has no more pipes than it may have", (pool) => {
+  const lent = [pool.take()!, pool.take()!, pool.take()!];
+  assertEquals([pool.take(), pool.open], [null, 3]);
+  pool.discard(lent.pop()!);
+  lent.push(pool.take()!);
+  assertEquals(pool.open, 3);
+  for (const pipe of lent) pool.give(pipe);
+}, 3);
+
+Deno.test("a pool that finds no descriptors at its start has its first pipe later", () => {
+  const pool = withoutDescriptors(() => new PipePool());
+  assertEquals([pool.open, pool.idle], [0, 0]);
+  pool.give(pool.take()!);
+  assertEquals([pool.open, pool.idle], [1, 1]);
+  pool.dispose();
 });
 
 Deno.test("a user whose pipes the kernel makes tiny still moves every byte", async () => {

@@ -39,7 +39,7 @@ class Scene {
 
   constructor(stage: Stage, poolCount: number) {
     this.stage = stage;
-    this.#pipes = new PipePool(stage.loop);
+    this.#pipes = new PipePool();
     const around = { loop: stage.loop, pipes: this.#pipes, counters: this.counters, debugging: false, debug() {} };
     const notices = {
       shutdownPeer: (proxy: ProxyId, session: SessionNo, total: number) =>

@@ -8,7 +8,7 @@ import { receive, send } from "../../ffi/socket.ts";
 import { connectedPair, Stage } from "../../tests/support/stage.ts";
 
 const stage = new Stage();
-const pipes = new PipePool(stage.loop);
+const pipes = new PipePool();
 const relay = new Relay(pipes, new Float64Array(16));
 const { socket: endpoint, peer: client } = stage.connect();
 const { socket: proxy, peer: server } = stage.connect();
@@ -16,7 +16,7 @@ const [bareFrom, bareTo] = connectedPair();
 const task: Task = {
   queued: false,
   run() {
-    if (relay.pump(endpoint, proxy, task)) stage.loop.enqueue(task);
+    if (relay.pump(endpoint, proxy)) stage.loop.enqueue(task);
   },
 };
 endpoint.task = proxy.task = task;

@@ -1,6 +1,8 @@
-// One direction of a session: source → pipe → destination by splice, byte-exact. It knows neither frames nor notices.
+// One direction of a session: source → pipe → destination by splice, byte-exact; or through user space, which is slower,
+// when no pipe can be had. It knows neither frames nor notices.
 import { Errno } from "../../ffi/errno.ts";
 import { splice } from "../../ffi/pipe.ts";
+import { peek, receive, send } from "../../ffi/socket.ts";
 import type { Pipe, PipePool } from "./pipe_pool.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
@@ -16,14 +18,15 @@ export const FlowStatus = {
   SOURCE_FAILED: 3,
   /** The destination failed, see `error`. */
   DESTINATION_FAILED: 4,
-  /** There is no pipe to be had. */
-  NO_PIPE: 5,
 } as const;
 
 /** The most that a direction holds in its pipe, in bytes. A pipe counts slots and would take megabytes. */
 const MOST_HELD = 1 << 20;
 /** Rounds of fill and drain in a turn. */
 const ROUNDS = 4;
+
+// one per Worker, for what passes without a pipe: it holds nothing from one call to the next
+const copied = new Uint8Array(1 << 16);
 
 /** One direction. Used for one session after the other. One thread. */
 export class Flow {
@@ -93,7 +96,7 @@ export class Flow {
       if (this.sourceEnded || this.moved === this.limit) return this.#end();
       // with nothing held, a destination without room is not worth a pipe: its next edge asks the source again
       if (!source.readable || !destination.writable) return FlowStatus.WAITS;
-      const status = this.#fill(source);
+      const status = this.#fill(source, destination);
       if (status !== FlowStatus.MORE) return status;
     }
     return FlowStatus.MORE;
@@ -121,10 +124,10 @@ export class Flow {
   }
 
   /** MORE: something came, or the stream has ended. */
-  #fill(source: StreamSocket): number {
+  #fill(source: StreamSocket, destination: StreamSocket): number {
     this.#pipe ??= this.#pipes.take();
     const pipe = this.#pipe;
-    if (pipe === null) return FlowStatus.NO_PIPE;
+    if (pipe === null) return this.#copy(source, destination);
     const wanted = Math.min(MOST_HELD, this.limit - this.moved);
     const count = splice(source.fd, pipe.writeEnd, wanted);
     if (count > 0) {
@@ -134,6 +137,11 @@ export class Flow {
       if (count < pipe.slots && count < wanted && !source.hungUp) source.readable = false;
       return FlowStatus.MORE;
     }
+    return this.#nothingCame(source, count);
+  }
+
+  /** What it means that a read brought no bytes: the end of the stream, none for now, or an error. */
+  #nothingCame(source: StreamSocket, count: number): number {
     if (count === 0) {
       this.sourceEnded = true;
       return FlowStatus.MORE;
@@ -145,6 +153,34 @@ export class Flow {
     if (count === -Errno.EINTR) return FlowStatus.MORE;
     this.error = -count;
     return FlowStatus.SOURCE_FAILED;
+  }
+
+  /** Without a pipe nothing can be held: what the destination does not take stays in the source. */
+  #copy(source: StreamSocket, destination: StreamSocket): number {
+    const there = peek(source.fd, copied.subarray(0, Math.min(copied.length, this.limit - this.moved)));
+    if (there <= 0) return this.#nothingCame(source, there);
+    const taken = send(destination.fd, copied.subarray(0, there));
+    if (taken === -Errno.EAGAIN) {
+      destination.writable = false;
+      return FlowStatus.WAITS;
+    }
+    if (taken === -Errno.EINTR) return FlowStatus.MORE;
+    if (taken < 0) {
+      this.error = -taken;
+      return FlowStatus.DESTINATION_FAILED;
+    }
+    this.moved += taken;
+    this.#counters[this.#column] += taken;
+    for (let left = taken; left > 0;) {
+      const count = receive(source.fd, copied.subarray(0, left));
+      if (count > 0) left -= count;
+      else if (count !== -Errno.EINTR) {
+        // what was seen is not there any more: the stream cannot go on
+        this.error = count === 0 ? Errno.ECONNRESET : -count;
+        return FlowStatus.SOURCE_FAILED;
+      }
+    }
+    return FlowStatus.MORE;
   }
 
   #end(): number {

@@ -1,9 +1,7 @@
 // The pipes of one relay Worker. One passes from direction to direction; more are made only while destinations block.
 import { close } from "../../ffi/descriptor.ts";
-import { checked } from "../../ffi/errno.ts";
+import { Errno } from "../../ffi/errno.ts";
 import { getPipeCapacity, openPipe, type PipeEnds, setPipeCapacity } from "../../ffi/pipe.ts";
-import type { EventLoop, Task } from "../reactor/event_loop.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 
 /**
  * Bytes of capacity asked for, in this order, for one pipe, the large one: it is the one that is used most, and the more slots it
@@ -15,8 +13,6 @@ const OTHER_CAPACITIES = [1 << 18];
 const PAGE_BYTES = 4096;
 /** Empty pipes that are kept for the next time. */
 const MOST_IDLE = 16;
-/** Ms until directions that found no pipe try again. */
-const RETRY_MS = 20;
 
 /** A pipe that is empty whenever it is in the pool. */
 export interface Pipe extends PipeEnds {
@@ -25,27 +21,22 @@ export interface Pipe extends PipeEnds {
 }
 
 /** Lends pipes to directions. One thread. */
-export class PipePool implements TimerTarget {
-  readonly #loop: EventLoop;
+export class PipePool {
+  readonly #most: number;
   /** The large one, lent before all others. */
   #large: Pipe | null = null;
   #largeIsIdle = false;
   readonly #idle: Pipe[] = [];
-  #waiting: Task[] = [];
-  readonly #retry = new Timer(this);
   #open = 0;
 
   /**
-   * Makes the pool with its first pipe, so that there always is one.
+   * Makes the pool with its first pipe, if there can be one.
    *
-   * @param loop Where tasks that wait for a pipe are queued again.
-   * @throws {SystemError} When not even one pipe can be made.
+   * @param most How many pipes it may have at a time, 0 up: each takes two descriptors. Default: any number.
    */
-  constructor(loop: EventLoop) {
-    this.#loop = loop;
-    const first = this.#make();
-    checked(typeof first === "number" ? first : 0, "pipe2", "starting a relay Worker");
-    this.#largeIsIdle = true;
+  constructor(most = Infinity) {
+    this.#most = most;
+    this.#largeIsIdle = typeof this.#make() !== "number";
   }
 
   /** How many pipes exist, lent or not. */
@@ -58,7 +49,7 @@ export class PipePool implements TimerTarget {
     return this.#idle.length + (this.#largeIsIdle ? 1 : 0);
   }
 
-  /** Lends an empty pipe; null when the process has no descriptors for another one: then {@linkcode awaitPipe}. */
+  /** Lends an empty pipe; null when the process has no descriptors for another one. */
   take(): Pipe | null {
     if (this.#largeIsIdle) {
       this.#largeIsIdle = false;
@@ -73,7 +64,6 @@ export class PipePool implements TimerTarget {
     if (pipe === this.#large) this.#largeIsIdle = true;
     else if (this.#idle.length < MOST_IDLE - 1) this.#idle.push(pipe);
     else this.discard(pipe);
-    if (this.#waiting.length > 0) this.#wakeWaiting();
   }
 
   /** Closes a lent pipe that may still hold bytes of a session that failed. */
@@ -84,24 +74,8 @@ export class PipePool implements TimerTarget {
     if (pipe === this.#large) this.#large = null;
   }
 
-  /** Queues a task again when a pipe may be had: when one comes back, and every 20 ms. */
-  awaitPipe(task: Task): void {
-    this.#waiting.push(task);
-    if (!this.#retry.isSet) this.#loop.setTimer(this.#retry, RETRY_MS);
-  }
-
-  /** Retries for those that wait. */
-  onTimer(): void {
-    this.#wakeWaiting();
-  }
-
-  #wakeWaiting(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const task of waiting) this.#loop.enqueue(task);
-  }
-
   #make(): Pipe | number {
+    if (this.#open >= this.#most) return -Errno.EMFILE;
     const ends = openPipe();
     if (typeof ends === "number") return ends;
     const capacities = this.#large === null ? LARGE_CAPACITIES : OTHER_CAPACITIES;
@@ -115,7 +89,6 @@ export class PipePool implements TimerTarget {
 
   /** Closes the pipes that are not lent. */
   dispose(): void {
-    this.#loop.timers.clear(this.#retry);
     if (this.#largeIsIdle) this.#idle.push(this.#large!);
     this.#largeIsIdle = false;
     for (const pipe of this.#idle.splice(0)) this.discard(pipe);

@@ -124,7 +124,7 @@ export abstract class ProxyConn implements Task {
     if (!this.frames.flush()) return this.fail({ side: "proxy", code: Errno.EPIPE });
     // payload must not overtake a frame
     if (endpoint === null || this.frames.hasUnsent) return;
-    const more = relay.pump(endpoint, this.socket, this);
+    const more = relay.pump(endpoint, this.socket);
     if (relay.failure !== null) return this.fail(relay.failure);
     if (relay.out.ended && !this.#outTold) this.#tellOutEnded();
     if (relay.in.ended && !this.#inShut) {

@@ -1,7 +1,6 @@
 // Joins two sockets for one session: the endpoint (PublicConn or LocalConn) and the ProxyConn.
 import { Errno } from "../../ffi/errno.ts";
 import { takeSocketError } from "../../ffi/socket.ts";
-import type { Task } from "../reactor/event_loop.ts";
 import { Count } from "./counters.ts";
 import { Flow, FlowStatus } from "./flow.ts";
 import type { PipePool } from "./pipe_pool.ts";
@@ -27,7 +26,6 @@ export class Relay {
   inOpen: boolean = false;
   /** Set when the session cannot go on. */
   failure: RelayFailure | null = null;
-  readonly #pipes: PipePool;
 
   /**
    * Makes a relay.
@@ -36,7 +34,6 @@ export class Relay {
    * @param counters The Worker's row.
    */
   constructor(pipes: PipePool, counters: Float64Array) {
-    this.#pipes = pipes;
     this.out = new Flow(pipes, counters, Count.bytesToProxy);
     this.in = new Flow(pipes, counters, Count.bytesFromProxy);
   }
@@ -55,22 +52,19 @@ export class Relay {
    *
    * @param endpoint PublicConn or LocalConn.
    * @param proxy The ProxyConn.
-   * @param task Queued again when it found no pipe.
    * @returns True when there is more to do at once.
    */
-  pump(endpoint: StreamSocket, proxy: StreamSocket, task: Task): boolean {
+  pump(endpoint: StreamSocket, proxy: StreamSocket): boolean {
     let more = false;
     if (this.inOpen && !this.in.ended) {
       const status = this.in.pump(proxy, endpoint);
       if (status === FlowStatus.MORE) more = true;
-      else if (status === FlowStatus.NO_PIPE) this.#pipes.awaitPipe(task);
       else if (status === FlowStatus.SOURCE_FAILED) this.failure = { side: "proxy", code: this.in.error };
       else if (status === FlowStatus.DESTINATION_FAILED) this.failure = { side: "endpoint", code: this.in.error };
     }
     if (this.outOpen && !this.out.ended && this.failure === null) {
       const status = this.out.pump(endpoint, proxy);
       if (status === FlowStatus.MORE) more = true;
-      else if (status === FlowStatus.NO_PIPE) this.#pipes.awaitPipe(task);
       else if (status === FlowStatus.SOURCE_FAILED) this.failure = { side: "endpoint", code: this.out.error };
       else if (status === FlowStatus.DESTINATION_FAILED) this.failure = { side: "proxy", code: this.out.error };
     }

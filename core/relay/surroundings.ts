@@ -29,7 +29,7 @@ export function surroundingsOf(context: ReactorContext, counters: Float64Array):
   const debugging = context.logs("debug");
   return {
     loop: context.loop,
-    pipes: new PipePool(context.loop),
+    pipes: new PipePool(),
     counters,
     debugging,
     debug(message, proxy, session, detail) {

@@ -65,7 +65,7 @@ export function testDescriptors(name: string, body: () => void): void {
  *
  * @param body Is given a function that closes one descriptor, so that one can be opened again.
  */
-export function withoutDescriptors(body: (free: () => void) => void): void {
+export function withoutDescriptors<T>(body: (free: () => void) => T): T {
   const limits = new BigUint64Array(2);
   checked(libc.getrlimit(RLIMIT_NOFILE, limits), "getrlimit", "testing");
   const highest = Math.max(...[...openDescriptors()].map((found) => Number.parseInt(found)));
@@ -79,7 +79,7 @@ export function withoutDescriptors(body: (free: () => void) => void): void {
     } catch (error) {
       if (!(error instanceof Error) || !error.message.includes("EMFILE")) throw error;
     }
-    body(() => close(fillers.pop()!));
+    return body(() => close(fillers.pop()!));
   } finally {
     for (const fd of fillers) close(fd);
     checked(libc.setrlimit(RLIMIT_NOFILE, limits), "setrlimit", "testing");

@@ -26,7 +26,7 @@ for (;;) {
 }
 
 const stage = new Stage();
-const pipes = new PipePool(stage.loop);
+const pipes = new PipePool();
 const pipe = pipes.take()!;
 pipes.give(pipe);
 const { socket: source, peer: from } = stage.connect();
