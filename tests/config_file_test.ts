@@ -17,6 +17,8 @@ token: t
 public_allow: [10.0.0.0/8, "2001:db8::/32"]
 public_deny: 10.1.0.0/16
 pool_count: 5
+max_unauthenticated: 60
+max_unauthenticated_per_address: 61
 drain_timeout: 6
 heartbeat_interval: 7s
 heartbeat_timeout: 8s
@@ -32,6 +34,8 @@ log_format: json
     publicAllow: ["10.0.0.0/8", "2001:db8::/32"],
     publicDeny: ["10.1.0.0/16"],
     poolCount: 5,
+    maxUnauthenticated: 60,
+    maxUnauthenticatedPerAddress: 61,
     drainTimeoutMs: 6000,
     heartbeatIntervalMs: 7000,
     heartbeatTimeoutMs: 8000,

@@ -15,6 +15,8 @@ Deno.test("without flags the server has its defaults", () => {
     publicAllow: [],
     publicDeny: [],
     poolCount: 4,
+    maxUnauthenticated: 1024,
+    maxUnauthenticatedPerAddress: 512,
     drainTimeoutMs: 10_000,
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 25_000,
@@ -53,6 +55,8 @@ Deno.test("every flag of the server reaches its setting", () => {
     "--pool_count=5",
     "--public_allow=10.0.0.0/8,::1",
     "--public_deny=10.1.0.0/16",
+    "--max_unauthenticated=60",
+    "--max_unauthenticated_per_address=61",
   ];
   args.push("--drain_timeout=6s", "--heartbeat_interval=7s", "--heartbeat_timeout=8s", "--log_level=debug");
   args.push("--log_format=json");
@@ -65,6 +69,8 @@ Deno.test("every flag of the server reaches its setting", () => {
     publicAllow: ["10.0.0.0/8", "::1/128"],
     publicDeny: ["10.1.0.0/16"],
     poolCount: 5,
+    maxUnauthenticated: 60,
+    maxUnauthenticatedPerAddress: 61,
     drainTimeoutMs: 6000,
     heartbeatIntervalMs: 7000,
     heartbeatTimeoutMs: 8000,

@@ -6,9 +6,8 @@ import type { SocketAddress } from "../ffi/socket_address.ts";
 import { ProxyConnector } from "../core/client/proxy_connector.ts";
 import { proxyId } from "../core/protocol/ids.ts";
 import { encodePreambleAndMeta, PREAMBLE_BYTES } from "../core/protocol/preamble.ts";
-import { newTicket, sameTicket } from "../core/protocol/ticket.ts";
+import { newTicket, type Ticket } from "../core/protocol/ticket.ts";
 import { StreamSocket } from "../core/reactor/stream_socket.ts";
-import { PreambleReader } from "../core/server/preamble_reader.ts";
 import { ProxyGreeting } from "../core/server/proxy_greeting.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { withoutDescriptors } from "./support/descriptors.ts";
@@ -102,48 +101,48 @@ testOnStage("a connector that is cancelled leaves nothing behind", (stage) => {
 
 /** The server's control Worker, with four relay Workers. */
 class Gate {
-  readonly passed: { fd: Descriptor; relay: number }[] = [];
+  readonly passed: { fd: Descriptor; relay: number; proxy: number; ticket: Ticket }[] = [];
   readonly refused: string[] = [];
   readonly far: Peer;
+  readonly greeting: ProxyGreeting;
+  /** How often a greeting that was waited for came to its end. */
+  gone = 0;
 
   constructor(stage: Stage, first: Uint8Array = new Uint8Array()) {
     const { fd, peer } = stage.connectUnwatched();
     this.far = peer;
     if (first.length > 0) peer.sendAll(first);
-    new PreambleReader(stage.loop, fd, {
-      onPreamble: (fd, relay) => {
+    this.greeting = new ProxyGreeting(stage.loop, fd, {
+      onGreeting: (fd, relay, { proxy, ticket }) => {
         if (relay >= 4) return false;
         stage.peer(fd);
-        this.passed.push({ fd, relay });
+        this.passed.push({ fd, relay, proxy, ticket });
         return true;
       },
-      onPreambleRefused: (reason) => this.refused.push(reason),
+      onGreetingRefused: (reason) => this.refused.push(reason),
+      onStrangerGone: () => this.gone++,
     });
     stage.step();
   }
 }
 
-testOnStage(
-  "a preamble that has come already names the relay Worker, and what follows stays in the socket",
-  (stage) => {
-    const gate = new Gate(stage, GREETING);
-    const [{ fd, relay }] = gate.passed;
-    assertEquals(relay, 3);
-    const rest = stage.peer(fd).read().take();
-    assertEquals(rest, GREETING.slice(PREAMBLE_BYTES));
-    assertEquals(stage.loop.timers.size, 0);
-  },
-);
+testOnStage("a greeting that has come already is read at once, and what follows it stays in the socket", (stage) => {
+  const gate = new Gate(stage, new Uint8Array([...GREETING, 1, 2, 3]));
+  const [{ fd, relay, proxy, ticket }] = gate.passed;
+  assertEquals([relay, proxy, ticket], [3, 42, TICKET]);
+  assertEquals(stage.peer(fd).read().take(), new Uint8Array([1, 2, 3]));
+  assertEquals([stage.loop.timers.size, gate.greeting.isPending, gate.gone], [0, false, 0]);
+});
 
-testOnStage("a preamble may come byte by byte, and its connection can then be watched by another Worker", (stage) => {
+testOnStage("a greeting may come byte by byte, and its connection can then be watched by another Worker", (stage) => {
   const gate = new Gate(stage);
-  for (let i = 0; i < PREAMBLE_BYTES; i++) {
-    assertEquals(gate.passed, []);
+  for (let i = 0; i < GREETING.length; i++) {
+    assertEquals([gate.passed, gate.greeting.isPending], [[], true]);
     gate.far.sendAll(GREETING.subarray(i, i + 1));
     stage.step();
   }
-  const [{ fd, relay }] = gate.passed;
-  assertEquals([relay, stage.loop.timers.size], [3, 0]);
+  const [{ fd, relay, proxy, ticket }] = gate.passed;
+  assertEquals([relay, proxy, ticket, stage.loop.timers.size, gate.gone], [3, 42, TICKET, 0, 1]);
   const socket = new StreamSocket(stage.loop, fd);
   gate.far.sendAll("x");
   stage.step();
@@ -151,11 +150,12 @@ testOnStage("a preamble may come byte by byte, and its connection can then be wa
   stage.loop.remove(socket);
 });
 
-testOnStage("what is no preamble is refused, with the reason", (stage) => {
+testOnStage("what is no greeting is refused as soon as that is clear, with the reason", (stage) => {
   const wrong: [Uint8Array, string][] = [
-    [new TextEncoder().encode("GET / HTTP/1.1\r\n"), "A connection to the proxy port that is no ProxyConn"],
+    [new TextEncoder().encode("GET / HT"), "A connection to the proxy port that is no ProxyConn"],
     [encodePreambleAndMeta(4, proxyId(1), TICKET), "no relay Worker 4"],
-    [GREETING.map((byte, i) => i === 4 ? byte + 1 : byte), "A ProxyConn of protocol version "],
+    [GREETING.slice(0, PREAMBLE_BYTES).map((byte, i) => i === 4 ? byte + 1 : byte), "A ProxyConn of protocol version "],
+    [GREETING.map((byte, i) => i >= PREAMBLE_BYTES ? 0 : byte), "Expected ProxyMetaSet behind the preamble"],
   ];
   for (const [bytes, reason] of wrong) {
     const gate = new Gate(stage, bytes);
@@ -165,66 +165,26 @@ testOnStage("what is no preamble is refused, with the reason", (stage) => {
   }
 });
 
-testOnStage("a connection that ends before its preamble, or takes too long, is refused", (stage) => {
-  const ended = new Gate(stage, GREETING.subarray(0, 5));
-  ended.far.finish();
-  stage.step();
-  assertEquals(ended.refused, ["it ended before its preamble"]);
-  const slow = new Gate(stage, GREETING.subarray(0, 5));
-  stage.advance(4900);
-  assertEquals(slow.refused, []);
-  stage.advance(200);
-  assertEquals(slow.refused, ["no preamble in time"]);
-  stage.until(() => slow.far.read().state !== "open", "the end of the connection");
-});
-
-type Admitted = { readonly proxy: number; readonly socket: StreamSocket };
-
-/** The server's relay Worker, which knows one ticket. */
-function greet(stage: Stage): { far: Peer; admitted: Admitted[]; refused: string[] } {
-  const { socket, peer: far } = stage.connect();
-  const admitted: Admitted[] = [];
-  const refused: string[] = [];
-  new ProxyGreeting(stage.loop, socket, (proxy, ticket, socket) => {
-    if (!sameTicket(ticket, TICKET)) return false;
-    admitted.push({ proxy, socket });
-    return true;
-  }, (reason) => refused.push(reason));
-  return { far, admitted, refused };
-}
-
-const META = GREETING.slice(PREAMBLE_BYTES);
-
-testOnStage("who shows the right ticket is admitted, and what follows stays in the socket", (stage) => {
-  const { far, admitted, refused } = greet(stage);
-  for (const byte of META) {
-    assertEquals(admitted, []);
-    far.sendAll(Uint8Array.of(byte));
+testOnStage("a connection that ends before its greeting does, or takes too long, is refused", (stage) => {
+  for (const [bytes, reason] of [[5, "it ended before its preamble"], [35, "it ended before its ticket"]] as const) {
+    const ended = new Gate(stage, GREETING.subarray(0, bytes));
+    ended.far.finish();
     stage.step();
+    assertEquals([ended.refused, ended.gone], [[reason], 1]);
   }
-  far.sendAll("behind");
-  assertEquals([admitted[0].proxy, refused], [42, []]);
-  assertEquals(stage.peer(admitted[0].socket.fd).text(), "behind");
-  assertEquals(stage.loop.timers.size, 0);
+  for (const bytes of [0, 5, 35]) {
+    const slow = new Gate(stage, GREETING.subarray(0, bytes));
+    stage.advance(1900);
+    assertEquals(slow.refused, []);
+    stage.advance(200);
+    assertEquals([slow.refused, slow.gone], [["no greeting in time"], 1]);
+    stage.until(() => slow.far.read().state !== "open", "the end of the connection");
+  }
 });
 
-testOnStage("who shows another ticket, or none, is refused", (stage) => {
-  const wrong: [Uint8Array, string][] = [
-    [META.map((byte, i) => i === META.length - 1 ? byte ^ 1 : byte), "no such ticket for ProxyConn 42"],
-    [new Uint8Array(META.length), "Expected ProxyMetaSet behind the preamble and got something else"],
-  ];
-  for (const [bytes, reason] of wrong) {
-    const { far, admitted, refused } = greet(stage);
-    far.sendAll(bytes);
-    stage.step(2);
-    assertEquals([admitted, refused], [[], [reason]]);
-    stage.until(() => far.read().state !== "open", "the end of the connection");
-  }
-  const ended = greet(stage);
-  ended.far.finish();
-  stage.step(2);
-  assertEquals(ended.refused, ["it ended before its ticket"]);
-  const slow = greet(stage);
-  stage.advance(5100);
-  assertEquals(slow.refused, ["no ticket in time"]);
+testOnStage("a greeting that has to make room is closed", (stage) => {
+  const gate = new Gate(stage);
+  gate.greeting.evict();
+  stage.step();
+  assertEquals([gate.refused, gate.gone, gate.far.read().state], [["too many strangers"], 1, "end"]);
 });

@@ -80,7 +80,11 @@ function letIn(stage: Stage, listener: Descriptor, client: Client): void {
       conn.send({ type: "NewCtlRsp", ok: true, proof, proxy_port: 1, heartbeat_timeout_ms: 25_000, control });
       return { onMessage() {}, onClosed: () => conn.close() };
     },
+    onLoginBegun() {},
+    delayMs: () => 0,
+    onWrongProof() {},
     onLoginFailed() {},
+    onStrangerGone() {},
   });
   stage.until(() => client.ups.length > before, "the login");
 }

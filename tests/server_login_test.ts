@@ -23,6 +23,13 @@ class Desk {
   readonly far: Peer;
   readonly loggedIn: LoggedIn[] = [];
   readonly failed: string[] = [];
+  readonly login: Login;
+  /** How long a proof waits. */
+  delayMs = 0;
+  begun = 0;
+  wrongProofs = 0;
+  /** How often it was said that this is no stranger any more. */
+  gone = 0;
   /** What the owner after the login heard. */
   readonly later: (CtlMessage | string)[] = [];
   readonly #stage: Stage;
@@ -32,7 +39,11 @@ class Desk {
     this.#stage = stage;
     const { fd, peer } = stage.connectUnwatched();
     this.far = peer;
-    new Login(stage.loop, fd, address, token, {
+    this.login = new Login(stage.loop, fd, address, token, {
+      onLoginBegun: () => this.begun++,
+      delayMs: () => this.delayMs,
+      onWrongProof: () => this.wrongProofs++,
+      onStrangerGone: () => this.gone++,
       onLoggedIn: (login) => {
         this.loggedIn.push(login);
         this.#conn = login.conn;
@@ -225,6 +236,56 @@ testOnStage("what a client says right behind its login is for whoever has it the
   stage.step(3);
   assertEquals(desk.later, [tunnel, "closed by the peer"]);
   assertEquals([desk.failed, messagesAt(desk.far)], [[], []]);
+  desk.close();
+});
+
+testOnStage("a proof that has to wait is looked at then, and a right one gets in", (stage) => {
+  const desk = new Desk(stage, "secret");
+  desk.delayMs = 3000;
+  const login = new ServerLogin("secret", INSTANCE, "test");
+  const step = login.onMessage(desk.exchange(login.request)[0]);
+  assert(step.kind === "answer");
+  desk.exchange(step.message);
+  stage.advance(2900);
+  assertEquals([desk.loggedIn.length, desk.gone], [0, 0]);
+  stage.advance(200);
+  assertEquals([desk.loggedIn.length, desk.gone, desk.wrongProofs], [1, 1, 0]);
+  desk.close();
+  assertEquals([desk.failed, desk.gone, stage.loop.timers.size], [[], 1, 0]);
+});
+
+testOnStage("while a proof waits, its connection may go, and another proof is one too many", (stage) => {
+  for (const [act, reason] of [["leave", "closed by the peer"], ["again", "NewCtlProof before the login"]]) {
+    const desk = new Desk(stage, "secret");
+    desk.delayMs = 3000;
+    const login = new ServerLogin("secret", INSTANCE, "test");
+    const step = login.onMessage(desk.exchange(login.request)[0]);
+    assert(step.kind === "answer");
+    desk.exchange(step.message);
+    if (act === "leave") desk.far.finish();
+    else desk.exchange(step.message);
+    stage.step(2);
+    assertEquals([desk.failed, desk.gone], [[`127.0.0.1:4711: ${reason}`], 1]);
+    stage.advance(3100);
+    assertEquals([desk.loggedIn.length, stage.loop.timers.size], [0, 0]);
+    desk.close();
+  }
+});
+
+testOnStage("a refused client counts as a stranger until its connection is closed", (stage) => {
+  const desk = new Desk(stage, "secret");
+  logIn(desk, "Secret");
+  assertEquals([desk.begun, desk.wrongProofs, desk.failed.length, desk.gone], [1, 1, 1, 0]);
+  stage.advance(1100);
+  assertEquals(desk.gone, 1);
+  desk.close();
+});
+
+testOnStage("a login that has to make room is closed, and that is no failed login", (stage) => {
+  const desk = new Desk(stage, "secret");
+  desk.login.evict();
+  stage.step();
+  assertEquals([desk.far.read().state, desk.gone, desk.failed], ["end", 1, []]);
   desk.close();
 });
 

@@ -2,7 +2,6 @@
 // The test plays its control Worker and acceptor.
 
 import { close, type Descriptor } from "../ffi/descriptor.ts";
-import { encodePreambleAndMeta, PREAMBLE_BYTES } from "../core/protocol/preamble.ts";
 import type { ProxyId } from "../core/protocol/ids.ts";
 import { isStartNotices, PROXY_FRAME_BYTES } from "../core/protocol/proxy_frame.ts";
 import { type Ticket, ticketAt } from "../core/protocol/ticket.ts";
@@ -73,11 +72,9 @@ class Scene {
     return peer;
   }
 
-  /** A connection to the proxy port that claims a ProxyConn, behind its preamble. */
+  /** A connection to the proxy port whose greeting claims a ProxyConn. */
   claim({ proxy }: Asked, ticket: Ticket): Peer {
-    const far = this.hand(this.control, Record.PROXY_CONN);
-    far.sendAll(encodePreambleAndMeta(0, proxy, ticket).slice(PREAMBLE_BYTES));
-    return far;
+    return this.hand(this.control, Record.PROXY_CONN, proxy, ...ticket);
   }
 
   /** Turns until the Worker has asked for so many ProxyConns. */

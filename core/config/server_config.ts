@@ -26,6 +26,10 @@ export interface ServerConfig {
   publicDeny: string[];
   /** How many idle ProxyConns are kept ready for each client, 0 to 1024. */
   poolCount: number;
+  /** How many connections may be there that have not logged in, 1 to 65536. */
+  maxUnauthenticated: number;
+  /** How many of them from one address, 1 to 65536. */
+  maxUnauthenticatedPerAddress: number;
   /** How long sessions may go on after the first signal, in ms. */
   drainTimeoutMs: number;
   /** The time between two heartbeats on a ctl_conn, in ms. */
@@ -78,6 +82,20 @@ const settings = {
     meaning: "Idle connections for data that are kept ready for each client",
     example: "16",
   },
+  max_unauthenticated: {
+    value: kinds.wholeNumber(1, 65_536),
+    default: "1024",
+    meaning:
+      "Most connections that have not logged in yet; when there are more, an old one is closed. Never more than a " +
+      "quarter of the descriptors",
+    example: "4096",
+  },
+  max_unauthenticated_per_address: {
+    value: kinds.wholeNumber(1, 65_536),
+    default: "512",
+    meaning: "Most of them from one IPv4 address or one IPv6 network of 64 bits",
+    example: "64",
+  },
   ...commonSettings,
 } as const;
 
@@ -116,6 +134,8 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
     publicAllow: values.public_allow,
     publicDeny: values.public_deny,
     poolCount: values.pool_count,
+    maxUnauthenticated: values.max_unauthenticated,
+    maxUnauthenticatedPerAddress: values.max_unauthenticated_per_address,
     drainTimeoutMs: values.drain_timeout,
     heartbeatIntervalMs: values.heartbeat_interval,
     heartbeatTimeoutMs: values.heartbeat_timeout,

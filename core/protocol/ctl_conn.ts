@@ -32,6 +32,8 @@ export class CtlConn implements Task, TimerTarget {
   queued: boolean = false;
   /** Frames to send; call {@linkcode flushSoon} after appending. */
   readonly writer: FrameWriter = new FrameWriter();
+  /** Called when the socket is let go of, however that came about, and also some time after {@linkcode finish}. */
+  onReleased: (() => void) | null = null;
   readonly #loop: EventLoop;
   readonly #socket: StreamSocket;
   readonly #owner: CtlConnOwner;
@@ -196,5 +198,6 @@ export class CtlConn implements Task, TimerTarget {
     this.#state = "closed";
     this.#loop.timers.clear(this.#timer);
     this.#socket.close();
+    this.onReleased?.();
   }
 }

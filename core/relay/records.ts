@@ -5,7 +5,7 @@
 export const Record = {
   /** server acceptor → relay: a PublicConn. [fd, control, tunnel no] */
   PUBLIC_CONN: 1,
-  /** server control → relay: a connection whose preamble names this Worker. [fd] */
+  /** server control → relay: a connection whose greeting names this Worker. [fd, proxy, ticket ×4] */
   PROXY_CONN: 2,
   /** server control → relay: a client has logged in. [control] */
   CONTROL_UP: 3,

@@ -1,74 +1,42 @@
 // The control Worker of the server: ctl_conns, and the first bytes of ProxyConns. Payload never comes here.
 import type { Descriptor } from "../../ffi/descriptor.ts";
-import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../../ffi/socket.ts";
-import { portOf } from "../../ffi/socket_address.ts";
 import { addressRanges } from "../protocol/address_range.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { NewTunnelReq } from "../protocol/messages.ts";
+import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
+import type { ProxyMetaSet } from "../protocol/preamble.ts";
 import { ticketAt } from "../protocol/ticket.ts";
-import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
-import { Acceptor } from "../reactor/acceptor.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
-import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
-import { Login, type LoginEvents } from "./login.ts";
-import { type PreambleEvents, PreambleReader } from "./preamble_reader.ts";
+import { Entrance, type EntranceEvents } from "./entrance.ts";
+import type { LoggedIn } from "./login.ts";
 import { ACCEPTOR, type ControlConfig, FIRST_RELAY } from "./worker_config.ts";
 import type { Tunnel } from "./control.ts";
 
-/** Seconds for which the kernel keeps a proxy connection that says nothing. */
-const DEFER_ACCEPT_S = 3;
-
-class ServerControl implements Reactor, ControlMapActions, PreambleEvents {
+class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #context: ReactorContext;
   readonly #config: ControlConfig;
   readonly #controls: ControlMap;
-  readonly #acceptors: Acceptor[];
+  readonly #entrance: Entrance;
 
   constructor(context: ReactorContext, config: ControlConfig) {
     this.#context = context;
     this.#config = config;
     this.#controls = new ControlMap(this, config);
-    const { loop } = context;
-    setDeferAccept(config.proxyListener, DEFER_ACCEPT_S);
-    watchPeers(config.proxyListener);
-    setUserTimeout(config.proxyListener, PROXY_USER_TIMEOUT_MS);
-    this.#acceptors = [
-      this.#acceptOn(config.ctlListener, "ctl_port", (fd) => {
-        new Login(loop, fd, lastAddress(), config.token, this.#loginEvents());
-      }),
-      this.#acceptOn(config.proxyListener, "proxy_port", (fd) => {
-        new PreambleReader(loop, fd, this);
-      }),
-    ];
+    this.#entrance = new Entrance(context, config, this);
   }
 
-  #acceptOn(listener: Descriptor, what: string, onAccept: (fd: Descriptor) => void): Acceptor {
-    const pauses = new AcceptPauseLog(this.#context, what);
-    const port = portOf(localAddress(listener)!);
-    return new Acceptor(this.#context.loop, listener, {
-      onAccept,
-      onAcceptPaused: (reason) => pauses.note(reason, port),
-    });
+  onLoggedIn(login: LoggedIn): CtlConnOwner {
+    return this.#controls.add(login);
   }
 
-  #loginEvents(): LoginEvents {
-    return {
-      onLoggedIn: (login) => this.#controls.add(login),
-      onLoginFailed: (address, reason) => this.#context.log("info", "Login has failed", { address, reason }),
-    };
-  }
-
-  onPreamble(fd: Descriptor, relay: number): boolean {
+  onGreeting(fd: Descriptor, relay: number, { proxy, ticket }: ProxyMetaSet): boolean {
     if (relay >= this.#config.relays) return false;
-    this.#context.mailbox.send(FIRST_RELAY + relay, Record.PROXY_CONN, fd);
+    const [a, b, c, d] = ticket;
+    this.#context.mailbox.send(FIRST_RELAY + relay, Record.PROXY_CONN, fd, proxy, a, b, c, d);
     return true;
-  }
-
-  onPreambleRefused(reason: string): void {
-    this.#context.log("debug", "ProxyConn is refused", { reason });
   }
 
   announce(control: ControlId): void {
@@ -151,7 +119,7 @@ class ServerControl implements Reactor, ControlMapActions, PreambleEvents {
 
   onPhase(phase: number): void {
     if (phase === Phase.DRAIN) {
-      this.#acceptors[0].close();
+      this.#entrance.close();
       this.#controls.drain();
     }
     if (phase !== Phase.STOP) return;

@@ -7,6 +7,8 @@ import type { CtlMessage, NewCtlProof, NewCtlReq } from "../protocol/messages.ts
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import { PROTOCOL_VERSION } from "../protocol/wire.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import type { Stranger } from "./stranger_limit.ts";
 
 /** Ms for the whole login. */
 const LOGIN_MS = 5000;
@@ -25,22 +27,34 @@ export interface LoggedIn {
   readonly proof: string;
 }
 
-/** Who hears how a login went. */
+/** Who hears how a login goes. */
 export interface LoginEvents {
+  /** It has begun: the client speaks this protocol. */
+  onLoginBegun(login: Login): void;
+  /** A proof has come. Returns for how many ms it is not looked at, 0 for not at all. */
+  delayMs(): number;
+  /** The proof is wrong; {@linkcode onLoginFailed} follows. */
+  onWrongProof(): void;
   /** It succeeded. Returns who hears of the connection from now on. */
   onLoggedIn(login: LoggedIn): CtlConnOwner;
   /** It failed, and the connection is closed or closing. */
   onLoginFailed(address: string, reason: string): void;
+  /** The connection is no stranger's any more, or closed. */
+  onStrangerGone(login: Login): void;
 }
 
 /** One login. One thread. */
-export class Login implements CtlConnOwner {
+export class Login implements CtlConnOwner, Stranger, TimerTarget {
   readonly #conn: CtlConn;
   readonly #address: SocketAddress;
   readonly #token: string | null;
   readonly #events: LoginEvents;
   #greeting: Greeting | null = null;
   #program = "";
+  /** Has come, and is not looked at yet. */
+  #answer: NewCtlProof | null = null;
+  readonly #delay = new Timer(this);
+  readonly #loop: EventLoop;
   /** Set at success: messages of the same turn are its already. */
   #successor: CtlConnOwner | null = null;
 
@@ -54,17 +68,22 @@ export class Login implements CtlConnOwner {
    * @param events Who hears how it went.
    */
   constructor(loop: EventLoop, fd: Descriptor, address: SocketAddress, token: string | null, events: LoginEvents) {
+    this.#loop = loop;
     this.#address = address;
     this.#token = token;
     this.#events = events;
     this.#conn = new CtlConn(loop, fd, this, LOGIN_MS);
+    this.#conn.onReleased = () => {
+      loop.timers.clear(this.#delay);
+      events.onStrangerGone(this);
+    };
   }
 
   /** One step of the login. */
   onMessage(message: CtlMessage): void {
     if (this.#successor !== null) return this.#successor.onMessage(message);
     if (message.type === "NewCtlReq" && this.#greeting === null) this.#challenge(message);
-    else if (message.type === "NewCtlProof" && this.#greeting !== null) this.#judge(message, this.#greeting);
+    else if (message.type === "NewCtlProof" && this.#greeting !== null && this.#answer === null) this.#await(message);
     else throw new ProtocolError(`${message.type} before the login`);
   }
 
@@ -78,8 +97,22 @@ export class Login implements CtlConnOwner {
     const serverNonce = newNonce();
     this.#greeting = { version, clientNonce: nonce, serverNonce, instance };
     this.#program = program;
+    this.#events.onLoginBegun(this);
     const auth = this.#token === null ? "none" : "token";
     this.#conn.send({ type: "NewCtlChallenge", version: PROTOCOL_VERSION, nonce: serverNonce, auth });
+  }
+
+  /** Whoever has failed before is not looked at again at once. */
+  #await(answer: NewCtlProof): void {
+    this.#answer = answer;
+    const delayMs = this.#token === null ? 0 : this.#events.delayMs();
+    if (delayMs === 0) this.#judge(answer, this.#greeting!);
+    else this.#loop.setTimer(this.#delay, delayMs);
+  }
+
+  /** It has waited long enough. */
+  onTimer(): void {
+    this.#judge(this.#answer!, this.#greeting!);
   }
 
   #judge(answer: NewCtlProof, greeting: Greeting): void {
@@ -87,10 +120,13 @@ export class Login implements CtlConnOwner {
     if (this.#token !== null) {
       if (answer.auth === "none") return this.#refuse("This server demands a token, and the client has none");
       if (!proofMatches(clientProof(this.#token, greeting), answer.proof)) {
+        this.#events.onWrongProof();
         return this.#refuse("The client's token is not the server's");
       }
       proof = serverProof(this.#token, greeting);
     }
+    this.#conn.onReleased = null;
+    this.#events.onStrangerGone(this);
     this.#successor = this.#events.onLoggedIn({
       conn: this.#conn,
       instance: greeting.instance,
@@ -104,6 +140,11 @@ export class Login implements CtlConnOwner {
     this.#conn.send({ type: "NewCtlRsp", ok: false, reason });
     this.#conn.finish();
     this.#events.onLoginFailed(formatAddress(this.#address), reason);
+  }
+
+  /** Makes room for others. */
+  evict(): void {
+    this.#conn.close();
   }
 
   /** The connection is gone. */

@@ -1,79 +1,116 @@
-// A connection to the proxy port behind its preamble: it has a few seconds to show a ticket.
-import type { ProxyId } from "../protocol/ids.ts";
-import { parseProxyMetaSet, PROXY_META_SET_BYTES } from "../protocol/preamble.ts";
+// A fresh connection to the proxy port: its preamble names the relay Worker that shall have it, its ProxyMetaSet shows a
+// ticket, which that Worker checks. Until both are here it is a stranger's. Not one byte more is read.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import {
+  parsePreamble,
+  parseProxyMetaSet,
+  PREAMBLE_BYTES,
+  PROXY_META_SET_BYTES,
+  type ProxyMetaSet,
+} from "../protocol/preamble.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
-import type { Ticket } from "../protocol/ticket.ts";
+import type { Channel, EventLoop } from "../reactor/event_loop.ts";
 import { ExactReceiver } from "../reactor/exact_receiver.ts";
-import type { EventLoop, Task } from "../reactor/event_loop.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import type { Stranger } from "./stranger_limit.ts";
 
-/** Ms for ProxyMetaSet to arrive; the preamble in front of it has come. */
-const GREETING_MS = 5000;
+/** Seconds for which the kernel keeps a connection that says nothing, before anybody here hears of it. */
+export const GREETING_DEFER_S = 3;
+/** Ms for the greeting to arrive after that. */
+const GREETING_MS = 2000;
 
-/** Takes a socket over when its ticket is good, and says whether it was. */
-export type Admission = (proxy: ProxyId, ticket: Ticket, socket: StreamSocket) => boolean;
-
-/** See the file's head. Lives until the greeting is over. One thread. */
-export class ProxyGreeting implements Task, TimerTarget {
-  /** Kept by the loop. */
-  queued: boolean = false;
-  readonly #loop: EventLoop;
-  readonly #socket: StreamSocket;
-  readonly #admit: Admission;
-  readonly #onRefused: (reason: string) => void;
-  readonly #receiver = new ExactReceiver(PROXY_META_SET_BYTES);
-  readonly #timer = new Timer(this);
-
+/** How a greeting went. */
+export interface ProxyGreetingEvents {
   /**
-   * Starts to listen.
+   * The greeting is complete.
    *
-   * @param loop The Worker's loop.
-   * @param socket The connection, at its ProxyMetaSet.
-   * @param admit Takes the socket over when the ticket is good, and says whether it was.
-   * @param onRefused Hears why a connection was closed.
+   * @param fd The connection, watched by nobody any more.
+   * @param relay The relay Worker, 0 up, unchecked.
+   * @param meta The number and the ticket, valid until this returns.
+   * @returns False when there is no such Worker: the connection is closed.
    */
-  constructor(
-    loop: EventLoop,
-    socket: StreamSocket,
-    admit: Admission,
-    onRefused: (reason: string) => void,
-  ) {
+  onGreeting(fd: Descriptor, relay: number, meta: ProxyMetaSet): boolean;
+  /** The connection was closed. */
+  onGreetingRefused(reason: string): void;
+  /** It took more than one look, and is over now, one way or the other. */
+  onStrangerGone(greeting: ProxyGreeting): void;
+}
+
+/** See the file's head. One thread. */
+export class ProxyGreeting implements Channel, TimerTarget, Stranger {
+  /** The connection. */
+  readonly fd: Descriptor;
+  readonly #loop: EventLoop;
+  readonly #events: ProxyGreetingEvents;
+  #receiver = new ExactReceiver(PREAMBLE_BYTES);
+  /** What the preamble says; -1 until it is here. */
+  #relay = -1;
+  readonly #timer = new Timer(this);
+  #watched = false;
+
+  /** Reads what has come already; watches the connection only if that is not all. */
+  constructor(loop: EventLoop, fd: Descriptor, events: ProxyGreetingEvents) {
+    this.fd = fd;
     this.#loop = loop;
-    this.#socket = socket;
-    this.#admit = admit;
-    this.#onRefused = onRefused;
-    socket.task = this;
+    this.#events = events;
+    if (this.#read()) return;
+    this.#watched = true;
+    loop.addConnection(this);
     loop.setTimer(this.#timer, GREETING_MS);
-    loop.enqueue(this);
   }
 
-  /** Reads on, and not one byte further than the frame. */
-  run(): void {
-    const received = this.#receiver.receive(this.#socket.fd);
-    if (received < 0) return this.#refuse("it ended before its ticket");
-    if (received === 0) {
-      this.#socket.readable = false;
-      return;
-    }
-    this.#loop.timers.clear(this.#timer);
+  /** Whether it waits for more. */
+  get isPending(): boolean {
+    return this.#watched;
+  }
+
+  /** Reads on. */
+  onEvents(): void {
+    this.#read();
+  }
+
+  /** True when it is over, one way or the other. */
+  #read(): boolean {
     try {
-      const { proxy, ticket } = parseProxyMetaSet(this.#receiver.view);
-      if (!this.#admit(proxy, ticket, this.#socket)) this.#refuse(`no such ticket for ProxyConn ${proxy}`);
+      if (this.#relay < 0) {
+        const received = this.#receiver.receive(this.fd);
+        if (received <= 0) return received < 0 && this.#refuse("it ended before its preamble");
+        this.#relay = parsePreamble(this.#receiver.view);
+        this.#receiver = new ExactReceiver(PROXY_META_SET_BYTES);
+      }
+      const received = this.#receiver.receive(this.fd);
+      if (received <= 0) return received < 0 && this.#refuse("it ended before its ticket");
+      const meta = parseProxyMetaSet(this.#receiver.view);
+      this.#unwatch();
+      return this.#events.onGreeting(this.fd, this.#relay, meta) || this.#refuse(`no relay Worker ${this.#relay}`);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#refuse(error.message);
+      return this.#refuse(error.message);
     }
   }
 
   /** Too slow. */
   onTimer(): void {
-    this.#refuse("no ticket in time");
+    this.#refuse("no greeting in time");
   }
 
-  #refuse(reason: string): void {
+  /** Makes room for others. */
+  evict(): void {
+    this.#refuse("too many strangers");
+  }
+
+  #unwatch(): void {
+    if (!this.#watched) return;
+    this.#watched = false;
     this.#loop.timers.clear(this.#timer);
-    this.#socket.close();
-    this.#onRefused(reason);
+    this.#loop.remove(this);
+    this.#events.onStrangerGone(this);
+  }
+
+  #refuse(reason: string): true {
+    this.#unwatch();
+    this.#loop.close(this);
+    this.#events.onGreetingRefused(reason);
+    return true;
   }
 }

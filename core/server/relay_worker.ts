@@ -1,7 +1,7 @@
 // A relay Worker of the server: PublicConn ⇄ ProxyConn.
-import type { Descriptor } from "../../ffi/descriptor.ts";
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
-import { newTicket, sameTicket, type Ticket } from "../protocol/ticket.ts";
+import { newTicket, sameTicket, type Ticket, ticketAt } from "../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
@@ -10,7 +10,6 @@ import { DrainWatch } from "../relay/drain_watch.ts";
 import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
-import { type Admission, ProxyGreeting } from "./proxy_greeting.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
 import { CONTROL, type RelayConfig } from "./worker_config.ts";
@@ -48,7 +47,11 @@ class ServerRelay implements Reactor, ProxyRequests {
       case Record.PUBLIC_CONN:
         return this.#onPublicConn(words[at + 1] as Descriptor, words[at + 2] as ControlId, words[at + 3]);
       case Record.PROXY_CONN:
-        return this.#onProxyConn(words[at + 1] as Descriptor);
+        return this.#onProxyConn(
+          words[at + 1] as Descriptor,
+          (words[at + 2] >>> 0) as ProxyId,
+          ticketAt(words, at + 3),
+        );
       case Record.CONTROL_UP:
         return this.#onControlUp(words[at + 1] as ControlId);
       case Record.CONTROL_LOST:
@@ -79,21 +82,16 @@ class ServerRelay implements Reactor, ProxyRequests {
     new PublicConn(socket, tunnel, this.#context.loop.now, pool);
   }
 
-  #onProxyConn(fd: Descriptor): void {
-    const { loop } = this.#context;
-    new ProxyGreeting(loop, new StreamSocket(loop, fd), this.#admission, (reason) => {
-      if (this.#context.logs("debug")) this.#context.log("debug", "ProxyConn is refused", { reason });
-    });
-  }
-
   /** A ticket is good once. */
-  readonly #admission: Admission = (proxy, ticket, socket) => {
+  #onProxyConn(fd: Descriptor, proxy: ProxyId, ticket: Ticket): void {
     const expected = this.#tickets.get(proxy);
-    if (expected === undefined || !sameTicket(expected.ticket, ticket)) return false;
+    if (expected === undefined || !sameTicket(expected.ticket, ticket)) {
+      close(fd);
+      return this.#context.log("debug", "ProxyConn is refused", { reason: `no such ticket for ProxyConn ${proxy}` });
+    }
     this.#tickets.delete(proxy);
-    expected.pool.add(proxy, socket);
-    return true;
-  };
+    expected.pool.add(proxy, new StreamSocket(this.#context.loop, fd));
+  }
 
   #onControlUp(control: ControlId): void {
     const { poolCount } = this.#config;

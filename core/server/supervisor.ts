@@ -19,6 +19,9 @@ import {
   type RelayConfig,
 } from "./worker_config.ts";
 
+/** Strangers may hold one descriptor in so many. */
+const STRANGERS_SHARE = 4;
+
 /**
  * Runs the server until a signal ends the process.
  *
@@ -50,6 +53,8 @@ export async function runServer(config: ServerConfig): Promise<void> {
           proxyPort: portOf(proxyAddress),
           relays,
           token: config.token,
+          maxUnauthenticated: Math.max(1, Math.min(config.maxUnauthenticated, Math.floor(limit / STRANGERS_SHARE))),
+          maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
           bind: config.bind,
           heartbeatIntervalMs: config.heartbeatIntervalMs,
           heartbeatTimeoutMs: config.heartbeatTimeoutMs,

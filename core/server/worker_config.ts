@@ -21,6 +21,10 @@ export interface ControlConfig {
   readonly relays: number;
   /** The shared secret; null serves clients on loopback only. */
   readonly token: string | null;
+  /** Connections that have not logged in: most in all, 1 up. */
+  readonly maxUnauthenticated: number;
+  /** Most of one address, 1 up. */
+  readonly maxUnauthenticatedPerAddress: number;
   /** The address of public ports, for people. */
   readonly bind: string;
   /** Ms between heartbeats. */

@@ -1,0 +1,115 @@
+// The two ports that strangers come to, and what they may do there: log in, or show a ticket. Both in a bounded time and in
+// bounded memory, whatever they send and however many they are.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../../ffi/socket.ts";
+import { portOf } from "../../ffi/socket_address.ts";
+import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
+import type { ProxyMetaSet } from "../protocol/preamble.ts";
+import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
+import { Acceptor } from "../reactor/acceptor.ts";
+import { LogLimit } from "../reactor/log_limit.ts";
+import type { ReactorContext } from "../reactor/reactor_worker.ts";
+import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
+import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
+import { LoginThrottle } from "./login_throttle.ts";
+import { networkOf } from "./network.ts";
+import { GREETING_DEFER_S, ProxyGreeting, type ProxyGreetingEvents } from "./proxy_greeting.ts";
+import { StrangerLimit } from "./stranger_limit.ts";
+import type { ControlConfig } from "./worker_config.ts";
+
+/** Lines a minute about logins that failed: enough to see what is wrong, too few to fill a disk. */
+const FAILURE_LINES = 20;
+
+/** Who is past the entrance. */
+export interface EntranceEvents {
+  /** A client has logged in. Returns who hears of its connection from now on. */
+  onLoggedIn(login: LoggedIn): CtlConnOwner;
+  /** A connection shows a ticket. Returns false when the relay Worker that it names does not exist. */
+  onGreeting(fd: Descriptor, relay: number, meta: ProxyMetaSet): boolean;
+}
+
+/** See the file's head. One thread. */
+export class Entrance implements ProxyGreetingEvents {
+  readonly #context: ReactorContext;
+  readonly #config: ControlConfig;
+  readonly #events: EntranceEvents;
+  readonly #strangers: StrangerLimit;
+  readonly #throttle = new LoginThrottle();
+  readonly #failures: LogLimit;
+  readonly #ctlAcceptor: Acceptor;
+
+  /** Starts to accept on both ports. */
+  constructor(context: ReactorContext, config: ControlConfig, events: EntranceEvents) {
+    this.#context = context;
+    this.#config = config;
+    this.#events = events;
+    this.#failures = new LogLimit(context, FAILURE_LINES);
+    const { maxUnauthenticated, maxUnauthenticatedPerAddress } = config;
+    const evictions = new LogLimit(context, 1);
+    this.#strangers = new StrangerLimit(maxUnauthenticated, maxUnauthenticatedPerAddress, () => {
+      evictions.log("warning", "Too many connections that do not log in: old ones are closed", {
+        max_unauthenticated: maxUnauthenticated,
+        max_unauthenticated_per_address: maxUnauthenticatedPerAddress,
+      });
+    });
+    setDeferAccept(config.proxyListener, GREETING_DEFER_S);
+    watchPeers(config.proxyListener);
+    setUserTimeout(config.proxyListener, PROXY_USER_TIMEOUT_MS);
+    this.#ctlAcceptor = this.#acceptOn(config.ctlListener, "ctl_port", (fd) => this.#onCtlConn(fd));
+    this.#acceptOn(config.proxyListener, "proxy_port", (fd) => this.#onProxyConn(fd));
+  }
+
+  #acceptOn(listener: Descriptor, what: string, onAccept: (fd: Descriptor) => void): Acceptor {
+    const pauses = new AcceptPauseLog(this.#context, what);
+    const port = portOf(localAddress(listener)!);
+    return new Acceptor(this.#context.loop, listener, {
+      onAccept,
+      onAcceptPaused: (reason) => pauses.note(reason, port),
+    });
+  }
+
+  #onCtlConn(fd: Descriptor): void {
+    const address = lastAddress();
+    const network = networkOf(address);
+    const login = new Login(this.#context.loop, fd, address, this.#config.token, this.#loginEvents(network));
+    this.#strangers.admit(login, network);
+  }
+
+  #loginEvents(network: string): LoginEvents {
+    const { loop } = this.#context;
+    return {
+      onLoginBegun: (login) => this.#strangers.begin(login),
+      delayMs: () => this.#throttle.delayMs(network, loop.now),
+      onWrongProof: () => this.#throttle.failed(network, loop.now),
+      onLoggedIn: (loggedIn) => this.#events.onLoggedIn(loggedIn),
+      onLoginFailed: (address, reason) => this.#failures.log("info", "Login has failed", { address, reason }),
+      onStrangerGone: (login) => this.#strangers.leave(login),
+    };
+  }
+
+  /** Nearly always the greeting has come with the connection, and then there is no stranger to count. */
+  #onProxyConn(fd: Descriptor): void {
+    const greeting = new ProxyGreeting(this.#context.loop, fd, this);
+    if (greeting.isPending) this.#strangers.admit(greeting, networkOf(lastAddress()));
+  }
+
+  /** A ProxyConn to be. */
+  onGreeting(fd: Descriptor, relay: number, meta: ProxyMetaSet): boolean {
+    return this.#events.onGreeting(fd, relay, meta);
+  }
+
+  /** Somebody who has no business there. */
+  onGreetingRefused(reason: string): void {
+    if (this.#context.logs("debug")) this.#context.log("debug", "ProxyConn is refused", { reason });
+  }
+
+  /** A slow one is through, or closed. */
+  onStrangerGone(greeting: ProxyGreeting): void {
+    this.#strangers.leave(greeting);
+  }
+
+  /** Accepts no client any more. ProxyConns are still needed by those that are here. */
+  close(): void {
+    this.#ctlAcceptor.close();
+  }
+}
