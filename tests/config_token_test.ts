@@ -1,6 +1,8 @@
 // Where the token comes from, and that no message shows it.
 
-import { assert, assertEquals, assertStringIncludes } from "./support/assert.ts";
+import { ConfigError } from "../core/config/config_error.ts";
+import { loadServerConfig } from "../core/config/server_config.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "./support/assert.ts";
 import { serverConfig, serverMistake } from "./support/config_input.ts";
 
 const FILES = {
@@ -47,6 +49,32 @@ Deno.test("a token may have 1024 bytes and not 1025", () => {
   const longest = "é".repeat(512);
   assertEquals(serverConfig([`--token=${longest}`]).token, longest);
   assertEquals(serverMistake([`--token=${longest}a`]), "--token: expected a token of 1 to 1024 bytes, got 1025 bytes");
+});
+
+Deno.test("a token that is no text is a mistake, which does not show it", () => {
+  const files = { binary: "S3cret\ufffd", "a.yaml": 'token: "\ufffd"' };
+  const got = "expected a token of text in UTF-8, got other bytes";
+  assertEquals(serverMistake(["--token_file=binary"], { files }), `--token_file: ${got}`);
+  assertEquals(serverMistake(["--token=\ufffd"]), `--token: ${got}`);
+  assertEquals(serverMistake(["--config=a.yaml"], { files }), `a.yaml:1: token: ${got}`);
+  const env = {
+    get(): never {
+      throw new Deno.errors.InvalidData('environment variable was not valid unicode: "S3cret\\xFF"');
+    },
+  };
+  assertEquals(assertThrows(() => loadServerConfig([], env, () => ""), ConfigError).message, `CPROXY_TOKEN: ${got}`);
+});
+
+Deno.test("the files that have a token in them are known, also those that another place wins over", () => {
+  const filesOf = (args: string[], env: Record<string, string> = {}) => {
+    const loaded = loadServerConfig(args, { get: (name) => env[name] }, (path) => FILES[path as keyof typeof FILES]);
+    assert(loaded.kind === "run");
+    return loaded.secretFiles;
+  };
+  assertEquals(filesOf(["--config=etc/a.yaml"], { CPROXY_TOKEN: "x" }), ["etc/a.yaml"]);
+  assertEquals(filesOf(["--config=etc/a.yaml", "--token_file=flag.token"]), ["etc/a.yaml", "flag.token"]);
+  assertEquals(filesOf(["--config=etc/b.yaml"]), ["etc/yaml.token"]);
+  assertEquals(filesOf(["--token=x"]), []);
 });
 
 Deno.test("a token file that is missing is told with its setting", () => {

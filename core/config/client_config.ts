@@ -134,7 +134,7 @@ export function loadClientConfig(args: string[], env: Environment, readFile: Rea
     logLevel: values.log_level,
     logFormat: values.log_format,
   };
-  return { kind: "run", config };
+  return { kind: "run", config, secretFiles: gathered.secretFiles };
 }
 
 /** The tunnel of the command line, which takes the place of those in the file; `null` if there is none. */

@@ -10,7 +10,9 @@ import { formatDuration } from "./value_kind.ts";
 import { type Environment, findToken, type ReadFile, readText, type TokenSource } from "./token.ts";
 
 /** What a program is asked to do: run, or print a text and end. */
-export type Loaded<C> = { kind: "run"; config: C } | { kind: "help" | "version"; text: string };
+export type Loaded<C> =
+  | { kind: "run"; config: C; secretFiles: readonly string[] }
+  | { kind: "help" | "version"; text: string };
 
 /** All that was said about a program's settings, put together. */
 export interface Gathered<S extends SettingsTable> {
@@ -24,6 +26,10 @@ export interface Gathered<S extends SettingsTable> {
   readonly listFlags: Readonly<Record<string, unknown>>;
   /** The configuration file, if there is one. */
   readonly file: ConfigFile | null;
+  /** The files that have a token in them, as far as they were read: nobody else should be able to read them. */
+  readonly secretFiles: readonly string[];
+  /** Reads the file of a token, which it adds to `secretFiles`. */
+  readonly readSecret: ReadFile;
   /** Names where a setting was made, or gives `null` if it is the default. */
   placeOf(key: keyof S & string): string | null;
 }
@@ -51,6 +57,12 @@ export function gather<S extends SettingsTable>(
   const path = flags.get("config") as string | undefined;
   const file = path === undefined ? null : readConfigFile(path, readText(path, "--config", readFile), settings, list);
 
+  const secretFiles = file !== null && hasToken(file) ? [file.path] : [];
+  const readSecret: ReadFile = (path) => {
+    secretFiles.push(path);
+    return readFile(path);
+  };
+
   const values: Record<string, unknown> = {};
   for (const [key, { default: fallback, value }] of Object.entries(settings)) {
     values[key] = flags.get(key) ?? file?.values[key] ?? (fallback === null ? null : value.read(fallback));
@@ -59,9 +71,11 @@ export function gather<S extends SettingsTable>(
   return {
     kind: "run",
     values: values as ValuesOf<S>,
-    token: findToken(tokenOfFlags(flags), environment, file && tokenOfFile(file), readFile),
+    token: findToken(tokenOfFlags(flags), environment, file && tokenOfFile(file), readSecret),
     listFlags: Object.fromEntries(listFlags),
     file,
+    secretFiles,
+    readSecret,
     placeOf: (key) => flags.has(key) ? `--${key}` : file?.values[key] === undefined ? null : file.placeOf([key]),
   };
 }
@@ -91,6 +105,11 @@ function readFlag(table: SettingsTable, key: string, text: string): unknown {
     if (!(error instanceof UnexpectedValueError)) throw error;
     throw new ConfigError(`--${key}: ${error.explanation}`);
   }
+}
+
+/** Whether a token stands in the file itself, also one that another place wins over. */
+function hasToken({ values, list }: ConfigFile): boolean {
+  return [values, ...(list ?? [])].some(({ token }) => (token ?? null) !== null);
 }
 
 function tokenOfFlags(flags: ReadonlyMap<string, unknown>): TokenSource {

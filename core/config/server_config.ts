@@ -142,5 +142,5 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
     logLevel: values.log_level,
     logFormat: values.log_format,
   };
-  return { kind: "run", config };
+  return { kind: "run", config, secretFiles: gathered.secretFiles };
 }

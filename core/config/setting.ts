@@ -87,7 +87,8 @@ export const commonSettings: {
   token_file: {
     value: kinds.filePath,
     default: null,
-    meaning: "File that holds the token; in YAML a relative path starts at the directory of the YAML file",
+    meaning:
+      "File that holds the token, best with mode 0600; in YAML a relative path starts at the directory of the YAML file",
     example: "/etc/cproxy/token",
   },
   drain_timeout: {

@@ -38,7 +38,7 @@ export function findToken(
   readFile: ReadFile,
 ): string | null {
   const variable: TokenSource = {
-    token: environment.get(TOKEN_VARIABLE) ?? null,
+    token: tokenVariable(environment),
     tokenFile: null,
     placeOf: () => TOKEN_VARIABLE,
   };
@@ -51,6 +51,16 @@ export function findToken(
     }
   }
   return null;
+}
+
+/** The environment variable, or `null`. */
+function tokenVariable(environment: Environment): string | null {
+  try {
+    return environment.get(TOKEN_VARIABLE) ?? null;
+  } catch {
+    // Deno's error for what is no text would show it
+    throw new ConfigError(`${TOKEN_VARIABLE}: expected a token of text in UTF-8, got other bytes`);
+  }
 }
 
 /**

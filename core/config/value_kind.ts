@@ -76,9 +76,11 @@ export const token: ValueKind<string> = {
 /**
  * Gives the token if it can be one.
  *
- * @throws {UnexpectedValueError} If it is empty or too long; the message does not show it.
+ * @throws {UnexpectedValueError} If it is empty, too long or not from UTF-8; the message does not show it.
  */
 export function checkToken(text: string): string {
+  // What is no UTF-8 is read as this character: many tokens would be the same.
+  if (text.includes("\ufffd")) throw new UnexpectedValueError("a token of text in UTF-8", "other bytes");
   const bytes = new TextEncoder().encode(text).length;
   if (text.trim() !== "" && bytes <= MAX_TOKEN_BYTES) return text;
   const size = text.trim() === "" ? "an empty one" : `${bytes} bytes`;

@@ -10,6 +10,7 @@ import { Phase } from "../reactor/shared_state.ts";
 import { WorkerGroup, type WorkerSpec } from "../reactor/worker_group.ts";
 import type { RelayColumn } from "../relay/counters.ts";
 import type { DrainedReport } from "../relay/drain_watch.ts";
+import { warnOfOpenFiles } from "./secret_file.ts";
 
 /** Ms that the Workers have to end their loops. */
 const STOP_MS = 2000;
@@ -136,6 +137,7 @@ export async function main<C extends LogSettings>(
     if (loaded.kind !== "run") return console.log(loaded.text);
     const { config } = loaded;
     startLogging({ level: config.logLevel, format: config.logFormat, program: name, write: openErrorOutput() });
+    warnOfOpenFiles(loaded.secretFiles);
     await run(config);
   } catch (error) {
     const mistake = error instanceof ConfigError;
