@@ -21,12 +21,15 @@ import {
   START_REFUSED,
 } from "../core/protocol/proxy_frame.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
-import { Count, RELAY_COLUMNS } from "../core/relay/counters.ts";
+import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import type { Notices } from "../core/relay/proxy_conn.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { accepted, listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";
+
+/** The tunnel whose sessions these are. */
+const TUNNEL = placeOf(1 as TunnelRow);
 
 /** A client with one ProxyConn and one LocalServer. */
 class Scene {
@@ -34,7 +37,7 @@ class Scene {
   readonly conn: ClientProxyConn;
   /** The server's end of the ProxyConn. */
   readonly far: Peer;
-  readonly counters = new Float64Array(RELAY_COLUMNS.length);
+  readonly counters = new RelayCounters(1, 4).block(0);
   /** What was told the server, beside the ProxyConn. */
   readonly told: string[] = [];
   closed = false;
@@ -53,6 +56,7 @@ class Scene {
       returnConnector() {},
       // tunnel 1 is there, tunnel 2 has no LocalServer, and there is no other
       localAddresses: (tunnel) => tunnel === 1 ? [this.#address] : tunnel === 2 ? [nobody()] : [],
+      rowOf: (tunnel) => tunnel as number as TunnelRow,
       free: (_proxy, session) => this.told.push(`free ${session}`),
       shutdownPeer: (_proxy, session, total) => this.told.push(`end ${session} ${total}`),
       reset: (_proxy, session) => this.told.push(`reset ${session}`),
@@ -145,7 +149,7 @@ testClient(
       assertEquals(s.told.splice(0), [`end ${session} 6`, `free ${session}`]);
       assertEquals([s.conn.state, s.closed], ["idle", false]);
     }
-    assertEquals([s.counters[Count.sessionsOpened], s.counters[Count.sessionsEnded]], [3, 3]);
+    assertEquals([s.counters[TUNNEL + Count.sessionsOpened], s.counters[TUNNEL + Count.sessionsEnded]], [3, 3]);
   },
 );
 
@@ -200,7 +204,7 @@ for (const tunnel of [2, 3]) {
       assertEquals(s.response().status, START_REFUSED);
       stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
       assert(s.closed);
-      assertEquals([s.told, s.counters[Count.sessionsRefused]], [[], 1]);
+      assertEquals([s.told, s.counters[placeOf(tunnel as number as TunnelRow) + Count.sessionsRefused]], [[], 1]);
     },
   );
 }
@@ -242,7 +246,7 @@ testClient("a reset that overtakes the start ends the session when it begins", (
   s.conn.onReset(sessionNo(1));
   s.start(1);
   stage.until(() => s.closed, "the end of the ProxyConn");
-  assertEquals(s.counters[Count.sessionsReset], 1);
+  assertEquals(s.counters[TUNNEL + Count.sessionsReset], 1);
 });
 
 testClient("notices of sessions that are over are ignored", (s, stage) => {
@@ -270,7 +274,7 @@ testClient("a reset of the LocalConn is told, and the ProxyConn is discarded", (
   local.sendAll("last");
   local.reset();
   stage.until(() => s.closed, "the end of the ProxyConn");
-  assertEquals([s.told, s.counters[Count.sessionsReset]], [["reset 1"], 1]);
+  assertEquals([s.told, s.counters[TUNNEL + Count.sessionsReset]], [["reset 1"], 1]);
   stage.until(() => s.far.read().state !== "open", "the reset");
   assertEquals(s.far.state, Errno.ECONNRESET);
 });

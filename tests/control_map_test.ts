@@ -4,8 +4,11 @@ import { Errno } from "../ffi/errno.ts";
 import { CtlConn, type CtlConnOwner } from "../core/protocol/ctl_conn.ts";
 import { type ControlId, proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
+import type { LogFields } from "../core/reactor/reactor_worker.ts";
+import { RelayCounters } from "../core/relay/counters.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "../core/server/control_map.ts";
 import type { Tunnel } from "../core/server/control.ts";
+import { TunnelRows } from "../core/server/tunnel_rows.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { exchange, messagesAt, only } from "./support/ctl_peer.ts";
 import { newTunnelReq } from "./support/messages.ts";
@@ -19,12 +22,14 @@ class Town implements ControlMapActions {
   readonly map: ControlMap;
   readonly deeds: string[] = [];
   readonly lines: string[] = [];
+  readonly shown: string[] = [];
+  readonly counters = new RelayCounters(1, 5);
   readonly forwarded: [ControlId, SessionMessage][] = [];
 
   constructor(stage: Stage, bind = "0.0.0.0") {
     this.stage = stage;
     const heartbeats = { heartbeatIntervalMs: HEARTBEAT_MS, heartbeatTimeoutMs: 3 * HEARTBEAT_MS };
-    this.map = new ControlMap(this, { proxyPort: 8090, bind, ...heartbeats });
+    this.map = new ControlMap(this, new TunnelRows(this.counters, 2), { proxyPort: 8090, bind, ...heartbeats });
   }
 
   announce = (control: ControlId) => void this.deeds.push(`announce ${control}`);
@@ -32,6 +37,8 @@ class Town implements ControlMapActions {
   listen = ({ id, port }: Tunnel, control: ControlId) => void this.deeds.push(`listen ${id} ${port} for ${control}`);
   unlisten = ({ id }: Tunnel) => void this.deeds.push(`unlisten ${id}`);
   forward = (control: ControlId, message: SessionMessage) => void this.forwarded.push([control, message]);
+  show = ({ row }: Tunnel, up: boolean, { name, public: address }: LogFields) =>
+    void this.shown.push(`${row.row} ${name} ${up ? "up" : "down"} ${address}`);
   log = (message: string, fields: Readonly<Record<string, string | number | boolean>>) =>
     void this.lines.push([message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
 
@@ -142,6 +149,35 @@ testTown("a port that cannot be opened is refused with the reason, and the next 
   town.ask(client, 1, 8000);
   const rsp = only(town.opened(client, attempts.length + 1, 8000), "NewTunnelRsp");
   assert(rsp.ok);
+});
+
+testTown(
+  "a tunnel is shown with the row in which it is counted, and has the same one when its client returns",
+  (town) => {
+    const former = town.enter("a");
+    town.ask(former, 1, 8000, "web");
+    town.ask(former, 2, 8001, "ssh");
+    town.opened(former, 1, 8000);
+    town.opened(former, 2, 8001);
+    const returned = town.enter("a");
+    town.ask(returned, 2, 0, "ssh");
+    town.opened(returned, 3, 8002);
+    assertEquals(town.shown, [
+      "0 web up 0.0.0.0:8000",
+      "1 ssh up 0.0.0.0:8001",
+      "0 web down 0.0.0.0:8000",
+      "1 ssh down 0.0.0.0:8001",
+      "1 ssh up 0.0.0.0:8002",
+    ]);
+  },
+);
+
+testTown("a tunnel beyond those that can be counted is refused, until another one has gone", (town) => {
+  const [one, other] = [town.enter("a"), town.enter("b")];
+  for (let no = 1; no <= 5; no++) assertEquals(town.ask(one, no, 0), []);
+  assertEquals(refusal(town.ask(other, 1, 0)), "The server has 5 tunnels, which is all that it takes");
+  assertEquals(refusal(town.opened(one, 3, 0, Errno.EADDRINUSE)), "No port is free");
+  assertEquals(town.ask(other, 1, 0), []);
 });
 
 testTown("a closed tunnel gives its port back", (town) => {

@@ -4,6 +4,7 @@ import { Errno } from "../ffi/errno.ts";
 import { setPipeCapacity } from "../ffi/pipe.ts";
 import type { Task } from "../core/reactor/event_loop.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
+import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { Flow, FlowStatus } from "../core/relay/flow.ts";
 import { type Pipe, PipePool } from "../core/relay/pipe_pool.ts";
 import { assert, assertEquals } from "./support/assert.ts";
@@ -26,6 +27,9 @@ class NoPipes extends PipePool {
     super(0);
   }
 }
+
+/** The tunnel whose sessions these are. */
+const TUNNEL = placeOf(1 as TunnelRow);
 
 interface Direction {
   readonly flow: Flow;
@@ -51,8 +55,8 @@ interface Options {
 function testFlow(name: string, options: Options, body: (direction: Direction, stage: Stage) => void): void {
   testOnStage(name, (stage) => {
     const pipes = new (options.pipes ?? PipePool)();
-    const counters = new Float64Array(2);
-    const flow = new Flow(pipes, counters, 1);
+    const counters = new RelayCounters(1, 2).block(0);
+    const flow = new Flow(pipes, counters, Count.bytesFromProxy);
     const { socket: source, peer: from } = stage.connect(options.sourceBuffer);
     const { socket: destination, peer: to } = stage.connect(options.destinationBuffer);
     const direction: Direction = { flow, pipes, counters, from, to, source, destination, status: -1 };
@@ -65,7 +69,7 @@ function testFlow(name: string, options: Options, body: (direction: Direction, s
       },
     };
     source.task = destination.task = task;
-    flow.begin();
+    flow.begin(TUNNEL);
     try {
       body(direction, stage);
     } finally {
@@ -99,7 +103,7 @@ function transfer(
     to.read();
     return flow.ended || flow.error !== 0;
   }, "the end of the direction");
-  assertEquals(counters[1], flow.moved, "what moved is counted");
+  assertEquals(counters[TUNNEL + Count.bytesFromProxy], flow.moved, "what moved is counted");
 }
 
 for (const count of [0, 1, 4095, 4096, 4097, 65_537, 10_000_000]) {
@@ -221,12 +225,12 @@ testFlowEitherWay("what lies behind the limit stays in the source, to the byte",
   d.from.sendAll(bytes);
   stage.until(() => d.flow.ended, "the limit");
   assertSameBytes(d.to.read().take(), bytes.subarray(0, 50_000));
-  d.flow.begin();
+  d.flow.begin(TUNNEL);
   d.flow.limit = 1;
   stage.loop.enqueue(d.source.task!);
   stage.until(() => d.flow.ended, "the next limit");
   assertSameBytes(d.to.read().take(), bytes.subarray(50_000, 50_001));
-  d.flow.begin();
+  d.flow.begin(TUNNEL);
   d.from.finish();
   stage.until(() => d.flow.ended, "the end");
   assertSameBytes(d.to.read().take(), bytes.subarray(50_001));
@@ -282,8 +286,13 @@ testFlow("a destination that reads no more fails the direction also with bytes h
   d.to.reset();
   stage.until(() => d.flow.error !== 0, "the failure");
   assertEquals(d.status, FlowStatus.DESTINATION_FAILED);
-  assert(d.flow.held > 0);
+  const { held, moved } = d.flow;
+  assert(held > 0);
   d.flow.abandon();
+  assertEquals([d.counters[TUNNEL + Count.bytesFromProxy], d.counters[TUNNEL + Count.bytesLostFromProxy]], [
+    moved,
+    held,
+  ]);
   assertEquals([d.flow.held, d.pipes.open], [0, 0], "a pipe with bytes in it is not lent again");
 });
 

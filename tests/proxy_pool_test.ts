@@ -17,7 +17,7 @@ import {
   type StartReq,
   type StartStatus,
 } from "../core/protocol/proxy_frame.ts";
-import { Count, RELAY_COLUMNS } from "../core/relay/counters.ts";
+import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { ProxyPool } from "../core/server/proxy_pool.ts";
 import { PublicConn } from "../core/server/public_conn.ts";
@@ -25,11 +25,14 @@ import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
+/** The tunnel whose sessions these are. */
+const TUNNEL = placeOf(1 as TunnelRow);
+
 /** A pool with the client that the test plays. */
 class Scene {
   readonly stage: Stage;
   readonly pool: ProxyPool;
-  readonly counters = new Float64Array(RELAY_COLUMNS.length);
+  readonly counters = new RelayCounters(1, 3).block(0);
   /** Tickets that are good, oldest first. */
   readonly tickets: ProxyId[] = [];
   /** What went by the ctl_conn. */
@@ -82,7 +85,7 @@ class Scene {
   /** A PublicConn comes. */
   visit(tunnel = 1): Peer {
     const { socket, peer } = this.stage.connect();
-    new PublicConn(socket, tunnel, this.stage.loop.now, this.pool);
+    new PublicConn(socket, tunnel, 1 as TunnelRow, this.stage.loop.now, this.pool);
     this.stage.step(2);
     return peer;
   }
@@ -203,7 +206,7 @@ testPool("a ProxyConn serves one session after the other, numbered", 1, (s) => {
     s.run(id, far, user);
     assertEquals(s.pool.proxy(id)?.state, "idle");
   }
-  assertEquals(s.counters[Count.sessionsEnded], 5);
+  assertEquals(s.counters[TUNNEL + Count.sessionsEnded], 5);
   assertEquals([s.counters[Count.proxyConnsOpened], s.counters[Count.proxyConnsClosed]], [2, 1], "one for notices");
 });
 
@@ -326,7 +329,7 @@ testPool("a client that refuses a session ends its PublicConn and the ProxyConn"
   s.answer(far, s.start(far).session, START_REFUSED);
   stage.until(() => user.read().state !== "open", "the end of the connection");
   assertEquals([user.state, s.pool.proxy(id)], ["end", undefined]);
-  assertEquals(s.counters[Count.sessionsRefused], 1);
+  assertEquals(s.counters[TUNNEL + Count.sessionsRefused], 1);
 });
 
 testPool("a ProxyConn that was idle for more than three seconds is asked before it gets payload", 1, (s, stage) => {
@@ -378,7 +381,7 @@ for (const death of ["says nothing", "resets", "ends"]) {
         [{ type: "NotifyProxyShutdownPeerConn", proxy: conns[1 - asked].id, session, total: 6 }],
         "nothing is told about the dead one",
       );
-      assertEquals([s.counters[Count.sessionsOpened], s.counters[Count.sessionsReset]], [1, 0]);
+      assertEquals([s.counters[TUNNEL + Count.sessionsOpened], s.counters[TUNNEL + Count.sessionsReset]], [1, 0]);
     },
   );
 }
@@ -408,7 +411,7 @@ testPool("a PublicConn that leaves while its ProxyConn is asked is a reset for t
   stage.step(3);
   stage.until(() => far.read().state !== "open", "the reset");
   assertEquals(s.pool.proxy(id), undefined);
-  assertEquals(s.counters[Count.sessionsReset], 1);
+  assertEquals(s.counters[TUNNEL + Count.sessionsReset], 1);
 });
 
 testPool("when the ctl_conn is lost, sessions go on and everything else ends", 2, (s, stage) => {
@@ -463,7 +466,7 @@ testPool("when the notice connection is lost, its sessions end by FIN and anothe
   far.sendAll("and back");
   far.finish();
   stage.until(() => user.read().state === "end", "the other FIN");
-  assertEquals([user.text(), s.counters[Count.sessionsEnded]], ["and back", 1]);
+  assertEquals([user.text(), s.counters[TUNNEL + Count.sessionsEnded]], ["and back", 1]);
   s.takeNotices();
 });
 

@@ -3,13 +3,16 @@
 import { Errno } from "../ffi/errno.ts";
 import type { Task } from "../core/reactor/event_loop.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
-import { Count, RELAY_COLUMNS } from "../core/relay/counters.ts";
+import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { Relay } from "../core/relay/relay.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { withoutDescriptors } from "./support/descriptors.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
+
+/** The tunnel whose sessions these are. */
+const TUNNEL = placeOf(1 as TunnelRow);
 
 interface Session {
   readonly relay: Relay;
@@ -29,7 +32,7 @@ interface Session {
 function testRelay(name: string, body: (session: Session, stage: Stage) => void, bufferBytes?: number): void {
   testOnStage(name, (stage) => {
     const pipes = new PipePool();
-    const counters = new Float64Array(RELAY_COLUMNS.length);
+    const counters = new RelayCounters(1, 2).block(0);
     const relay = new Relay(pipes, counters);
     const { socket: endpoint, peer: user } = stage.connect(bufferBytes);
     const { socket: proxy, peer: far } = stage.connect(bufferBytes);
@@ -40,7 +43,7 @@ function testRelay(name: string, body: (session: Session, stage: Stage) => void,
       },
     };
     endpoint.task = proxy.task = task;
-    relay.begin();
+    relay.begin(TUNNEL);
     relay.outOpen = relay.inOpen = true;
     try {
       body({ relay, pipes, counters, task, user, far, endpoint, proxy }, stage);
@@ -81,12 +84,15 @@ testRelay("both directions move at once, each byte for byte", (s, stage) => {
   stage.loop.enqueue(s.task);
   stage.step();
   assert(s.relay.in.ended);
-  assertEquals([s.counters[Count.bytesToProxy], s.counters[Count.bytesFromProxy]], [up.length, down.length]);
+  assertEquals([s.counters[TUNNEL + Count.bytesToProxy], s.counters[TUNNEL + Count.bytesFromProxy]], [
+    up.length,
+    down.length,
+  ]);
   assertEquals(s.pipes.idle, s.pipes.open);
 });
 
 testRelay("a direction that is shut leaves its bytes where they are", (s, stage) => {
-  s.relay.begin();
+  s.relay.begin(TUNNEL);
   s.user.sendAll("early");
   s.far.sendAll("frame");
   stage.step(2);
@@ -154,7 +160,7 @@ testRelay("a reset endpoint is found after its direction has ended", (s, stage) 
 });
 
 testRelay("a reset endpoint is found while nothing may leave it yet", (s, stage) => {
-  s.relay.begin();
+  s.relay.begin(TUNNEL);
   s.user.sendAll("held back");
   s.user.reset();
   stage.until(() => s.relay.failure !== null, "the failure");
@@ -172,7 +178,7 @@ testRelay("a reset ProxyConn is found after its direction has ended", (s, stage)
 });
 
 testRelay("a reset ProxyConn is found before its direction is open", (s, stage) => {
-  s.relay.begin();
+  s.relay.begin(TUNNEL);
   s.relay.outOpen = true;
   s.far.reset();
   stage.until(() => s.relay.failure !== null, "the failure");
@@ -227,7 +233,7 @@ testRelay("a relay is used again without a trace of the session before", (s, sta
   s.user.finish();
   stage.until(() => s.relay.out.ended, "the end");
   s.relay.in.limit = 0;
-  s.relay.begin();
+  s.relay.begin(TUNNEL);
   const { out } = s.relay;
   assertEquals([out.moved, out.held, out.limit, out.ended, out.sourceEnded], [0, 0, Infinity, false, false]);
   assertEquals([s.relay.in.limit, s.relay.outOpen, s.relay.inOpen, s.relay.failure], [Infinity, false, false, null]);

@@ -2,13 +2,18 @@
 
 import { assertEquals } from "./support/assert.ts";
 import { acceptFrom, addressOf, connectTo, listenLocally, readExactly, soon } from "./support/conns.ts";
+import { tunnelCountersOf } from "./support/inspection.ts";
+import type { Program } from "./support/program.ts";
 import { publicAddress, startClient, startServer } from "./support/starts.ts";
 
-Deno.test("every visitor reaches the service of its own tunnel, with two clients of two tunnels each", async () => {
+Deno.test("every visitor reaches the service of its own tunnel and is counted there, with two clients of two tunnels each", async () => {
   await using stack = new AsyncDisposableStack();
-  const { ctlPort } = stack.use(await startServer(["--drain_timeout=1s", "--work_thread_nums=2", "--pool_count=2"]));
+  const { ctlPort, program: server } = stack.use(
+    await startServer(["--drain_timeout=1s", "--work_thread_nums=2", "--pool_count=2"]),
+  );
   const listeners: Deno.TcpListener[] = [];
   const addresses: string[] = [];
+  const clients: Program[] = [];
   let serving = true;
   const services: Promise<void>[] = [];
   for (const pair of [0, 1]) {
@@ -22,24 +27,33 @@ Deno.test("every visitor reaches the service of its own tunnel, with two clients
       services.push((async () => {
         while (serving) {
           const service = await acceptFrom(listener);
-          void service.write(new Uint8Array([number])).finally(() => service.close());
+          void service.write(new Uint8Array(number + 1).fill(number)).finally(() => service.close());
         }
       })());
     }
     await Deno.writeTextFile(config, tunnels);
     const client = stack.use(startClient(ctlPort, [`--config=${config}`, `--work_thread_nums=${pair + 1}`]));
+    clients.push(client);
     for (const name of ["first", "second"]) addresses.push(await publicAddress(client, name));
   }
   assertEquals(new Set(addresses).size, 4);
 
   const visit = async (_: unknown, i: number) => {
     const visitor = await connectTo(addresses[i % 4]);
-    assertEquals(await readExactly(visitor, 1), new Uint8Array([i % 4]));
+    assertEquals(await readExactly(visitor, i % 4 + 1), new Uint8Array(i % 4 + 1).fill(i % 4));
     visitor.close();
   };
   for (let round = 0; round < 5; round++) {
     await soon("all are answered", Promise.all(Array.from({ length: 40 }, visit)));
   }
+  const expected = [0, 1, 2, 3].map((number) => ({ sessionsOpened: 50, bytes: 50 * (number + 1) }));
+  const atServer = await tunnelCountersOf(server, addresses);
+  assertEquals(atServer.map((c) => ({ sessionsOpened: c.sessionsOpened, bytes: c.bytesFromProxy })), expected);
+  const atClients = [
+    ...await tunnelCountersOf(clients[0], addresses.slice(0, 2)),
+    ...await tunnelCountersOf(clients[1], addresses.slice(2)),
+  ];
+  assertEquals(atClients.map((c) => ({ sessionsOpened: c.sessionsOpened, bytes: c.bytesToProxy })), expected);
   serving = false;
   for (const listener of listeners) (await connectTo(addressOf(listener))).close();
   await Promise.all(services);

@@ -9,7 +9,8 @@ import { EventLoop } from "../core/reactor/event_loop.ts";
 import { Mailbox } from "../core/reactor/mailbox.ts";
 import type { WorkerPost, WorkerStart } from "../core/reactor/reactor_worker.ts";
 import { Phase } from "../core/reactor/shared_state.ts";
-import { relayCounters } from "../core/relay/counters.ts";
+import { RelayCounters } from "../core/relay/counters.ts";
+import { MOST_TUNNELS } from "../core/server/tunnel_rows.ts";
 import { Record } from "../core/relay/records.ts";
 import { ACCEPTOR, CONTROL, FIRST_RELAY, type RelayConfig } from "../core/server/worker_config.ts";
 import { assert, assertEquals } from "./support/assert.ts";
@@ -57,7 +58,12 @@ class Scene {
         if (data.kind === "stopped" || data.kind === "failed") resolve(data);
       };
     });
-    const config: RelayConfig = { index: 0, relays: 1, counters: relayCounters(1).memory, poolCount: 1 };
+    const config: RelayConfig = {
+      index: 0,
+      relays: 1,
+      counters: new RelayCounters(1, MOST_TUNNELS).memory,
+      poolCount: 1,
+    };
     const port = this.#post.port(FIRST_RELAY);
     const start: WorkerStart = { wiring: this.#post.wirings[FIRST_RELAY], port, logLevel: "info", config };
     this.#worker.postMessage(start, [port as unknown as Transferable]);

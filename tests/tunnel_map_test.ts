@@ -18,6 +18,7 @@ const PLANS: TunnelPlan[] = [
 class Client {
   readonly map: TunnelMap;
   readonly lines: string[] = [];
+  readonly shown: string[] = [];
   readonly #stage: Stage;
   #conn: CtlConn | null = null;
 
@@ -25,7 +26,7 @@ class Client {
     this.#stage = stage;
     this.map = new TunnelMap(stage.loop, plans, serverHost, (level, message, fields) => {
       this.lines.push([level, message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
-    });
+    }, (no, up, { public: address }) => this.shown.push(`${no} ${up ? "up" : "down"} ${address}`));
   }
 
   /** A login has succeeded; the test is the server. */
@@ -76,6 +77,20 @@ testClient("a tunnel that is up is told with the address that the public uses", 
   assertEquals(client.lines, [
     "info Tunnel is up name=web public=server.example:8000 local=127.0.0.1:80",
     "info Tunnel is up name=any public=192.0.2.9:40000 local=unix:/run/app.sock",
+  ]);
+});
+
+testClient("a tunnel is shown when it comes up and when it goes down, once each", (client) => {
+  client.connect();
+  client.up(1, 8000);
+  client.up(2, 40_000);
+  client.map.onClosed({ type: "CloseTunnel", tunnel: tunnelNo(2), reason: "maintenance" });
+  client.disconnect();
+  assertEquals(client.shown, [
+    "1 up server.example:8000",
+    "2 up server.example:40000",
+    "2 down server.example:40000",
+    "1 down server.example:8000",
   ]);
 });
 

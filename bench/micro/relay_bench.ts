@@ -2,6 +2,7 @@
 // loopback. The ends of the test are part of the time; the first benchmark shows what they take alone.
 
 import { Relay } from "../../core/relay/relay.ts";
+import { placeOf, RelayCounters, type TunnelRow } from "../../core/relay/counters.ts";
 import { PipePool } from "../../core/relay/pipe_pool.ts";
 import type { Task } from "../../core/reactor/event_loop.ts";
 import { receive, send } from "../../ffi/socket.ts";
@@ -9,7 +10,7 @@ import { connectedPair, Stage } from "../../tests/support/stage.ts";
 
 const stage = new Stage();
 const pipes = new PipePool();
-const relay = new Relay(pipes, new Float64Array(16));
+const relay = new Relay(pipes, new RelayCounters(1, 1).block(0));
 const { socket: endpoint, peer: client } = stage.connect();
 const { socket: proxy, peer: server } = stage.connect();
 const [bareFrom, bareTo] = connectedPair();
@@ -20,7 +21,7 @@ const task: Task = {
   },
 };
 endpoint.task = proxy.task = task;
-relay.begin();
+relay.begin(placeOf(0 as TunnelRow));
 relay.outOpen = relay.inOpen = true;
 
 function through(message: Uint8Array, room: Uint8Array): void {

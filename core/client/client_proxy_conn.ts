@@ -17,7 +17,7 @@ import {
 } from "../protocol/proxy_frame.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { Count } from "../relay/counters.ts";
+import { Count, type TunnelRow } from "../relay/counters.ts";
 import { type Notices, ProxyConn } from "../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../relay/surroundings.ts";
 import type { LocalConnector, LocalConnectorEvents } from "./local_connector.ts";
@@ -31,6 +31,8 @@ const req = newStartReq();
 export interface ClientProxyOwner {
   /** The addresses of a tunnel's LocalServer; empty when there is no such tunnel, or its name does not resolve. */
   localAddresses(tunnel: TunnelNo): readonly SocketAddress[];
+  /** Where a tunnel is counted. */
+  rowOf(tunnel: TunnelNo): TunnelRow;
   /** Tells the server that a session is finished here. */
   free(proxy: ProxyId, session: SessionNo): void;
   /** Lends what connects a LocalConn. Most ProxyConns have no use for one at most times. */
@@ -96,7 +98,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
       this.around.debug("ProxyConn breaks the protocol", this.id, this.session, error.message);
       return this.close();
     }
-    this.beginSession(req.session);
+    this.beginSession(req.session, this.#owner.rowOf(req.tunnel));
     if (req.ask && !this.#respond(START_ALIVE)) return;
     this.#connector = this.#owner.borrowConnector();
     this.#connector.start(this.#owner.localAddresses(req.tunnel), this);
@@ -146,7 +148,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
   onLocalRefused(code: number): void {
     this.around.debug("LocalServer refuses", this.id, this.session, errnoName(code));
     if (!this.#respond(START_REFUSED)) return;
-    this.around.counters[Count.sessionsRefused]++;
+    this.around.counters[this.tunnel + Count.sessionsRefused]++;
     this.close();
   }
 

@@ -1,6 +1,6 @@
 // The control Worker of the client: the ctl_conn, and everything that is said on it. Payload never comes here.
 import type { CtlConn } from "../protocol/ctl_conn.ts";
-import type { ProxyId, SessionNo } from "../protocol/ids.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
 import type { CtlMessage, NewCtlAccepted } from "../protocol/messages.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import {
@@ -12,9 +12,10 @@ import {
 } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
+import type { TunnelReport } from "../relay/tunnel_book.ts";
 import { ServerLink, type ServerLinkEvents } from "./server_link.ts";
 import { TunnelMap } from "./tunnel_map.ts";
-import { type ControlConfig, FIRST_RELAY, type Resolved, type ResolveReport } from "./worker_config.ts";
+import { type ControlConfig, FIRST_RELAY, type Resolved, type ResolveReport, rowOfTunnel } from "./worker_config.ts";
 
 class ClientControl implements Reactor, ServerLinkEvents {
   readonly #context: ReactorContext;
@@ -27,8 +28,19 @@ class ClientControl implements Reactor, ServerLinkEvents {
     this.#context = context;
     this.#config = config;
     this.#link = new ServerLink(context.loop, config, config.program, this);
-    this.#tunnels = new TunnelMap(context.loop, config.tunnels, config.serverHost, context.log);
+    this.#tunnels = new TunnelMap(
+      context.loop,
+      config.tunnels,
+      config.serverHost,
+      context.log,
+      (tunnel, up, fields) => this.#show(tunnel, up, fields),
+    );
     this.#link.start();
+  }
+
+  #show(tunnel: TunnelNo, up: boolean, fields: LogFields): void {
+    const row = rowOfTunnel(tunnel);
+    this.#context.report({ kind: "tunnel", row, up, fields, before: null } satisfies TunnelReport);
   }
 
   onResolve(): void {

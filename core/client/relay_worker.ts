@@ -7,7 +7,7 @@ import { type Ticket, ticketAt } from "../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { relayCounters } from "../relay/counters.ts";
+import { RelayCounters, type TunnelRow } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
 import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
 import type { Notices } from "../relay/proxy_conn.ts";
@@ -16,7 +16,7 @@ import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
 import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
-import { CONTROL, type RelayConfig, type Resolved } from "./worker_config.ts";
+import { CONTROL, type RelayConfig, type Resolved, rowOfTunnel } from "./worker_config.ts";
 
 /** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
 const DRAIN_GRACE_MS = 300;
@@ -26,6 +26,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   readonly #context: ReactorContext;
   readonly #around: RelaySurroundings;
   readonly #drain: DrainWatch;
+  readonly #tunnels: number;
   readonly #connectors = new Set<ProxyConnector>();
   readonly #idleConnectors: LocalConnector[] = [];
   /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
@@ -38,7 +39,8 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
     this.relays = config.relays;
-    const counters = relayCounters(config.relays, config.counters).row(config.index);
+    this.#tunnels = config.tunnels;
+    const counters = new RelayCounters(config.relays, config.tunnels + 1, config.counters).block(config.index);
     this.#around = surroundingsOf(context, counters);
     this.#drain = new DrainWatch(context, counters, () => 0, DRAIN_GRACE_MS);
   }
@@ -141,6 +143,10 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
 
   localAddresses(tunnel: TunnelNo): readonly SocketAddress[] {
     return this.#resolved.locals[tunnel - 1] ?? [];
+  }
+
+  rowOf(tunnel: TunnelNo): TunnelRow {
+    return rowOfTunnel(tunnel <= this.#tunnels ? tunnel : 0);
   }
 
   free(proxy: ProxyId, session: SessionNo): void {

@@ -7,7 +7,7 @@ import { type Endpoint, formatEndpoint } from "../config/endpoint.ts";
 import { VERSION } from "../config/version.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
-import { relayCounters } from "../relay/counters.ts";
+import { RelayCounters } from "../relay/counters.ts";
 import { Program } from "../supervisor/program.ts";
 import { RememberedName } from "./remembered_name.ts";
 import {
@@ -27,7 +27,8 @@ import {
 export async function runClient(config: ClientConfig): Promise<void> {
   raiseDescriptorLimit();
   const relays = Array.from({ length: config.workThreadNums }, (_, index) => FIRST_RELAY + index);
-  const counters = relayCounters(relays.length);
+  const tunnels = config.tunnels.length;
+  const counters = new RelayCounters(relays.length, tunnels + 1);
   const names = new Names(config);
   const program = new Program({
     name: "cproxy-client",
@@ -45,7 +46,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
       ...relays.map((_, index): WorkerSpec => ({
         name: `relay-${index}`,
         module: new URL("./relay_worker.ts", import.meta.url),
-        config: { index, relays: relays.length, counters: counters.memory } satisfies RelayConfig,
+        config: { index, relays: relays.length, tunnels, counters: counters.memory } satisfies RelayConfig,
         hears: [CONTROL],
       })),
     ],

@@ -16,6 +16,8 @@ interface TunnelState {
   readonly plan: TunnelPlan;
   /** The port to ask for: as configured, or the one that the server chose at first. */
   port: number;
+  /** The host of its public address, as the server answered last. */
+  host: string;
   state: "down" | "asked" | "up";
   refusals: number;
 }
@@ -25,6 +27,7 @@ export class TunnelMap implements TimerTarget {
   readonly #loop: EventLoop;
   readonly #serverHost: string;
   readonly #log: (level: Level, message: string, fields: LogFields) => void;
+  readonly #show: (tunnel: TunnelNo, up: boolean, fields: LogFields) => void;
   readonly #tunnels: TunnelState[];
   readonly #retry = new Timer(this);
   readonly #backoff = new Backoff();
@@ -38,20 +41,24 @@ export class TunnelMap implements TimerTarget {
    * @param plans The tunnels.
    * @param serverHost The server's host for public addresses.
    * @param log Writes lines for people.
+   * @param show Hears of every tunnel that comes up or goes down, with its name and addresses.
    */
   constructor(
     loop: EventLoop,
     plans: readonly TunnelPlan[],
     serverHost: string,
     log: (level: Level, message: string, fields: LogFields) => void,
+    show: (tunnel: TunnelNo, up: boolean, fields: LogFields) => void,
   ) {
     this.#loop = loop;
     this.#serverHost = serverHost;
     this.#log = log;
+    this.#show = show;
     this.#tunnels = plans.map((plan, place) => ({
       no: tunnelNo(place + 1),
       plan,
       port: plan.remotePort,
+      host: "",
       state: "down",
       refusals: 0,
     }));
@@ -69,7 +76,7 @@ export class TunnelMap implements TimerTarget {
   onDisconnected(): void {
     this.#conn = null;
     this.#loop.timers.clear(this.#retry);
-    for (const tunnel of this.#tunnels) tunnel.state = "down";
+    for (const tunnel of this.#tunnels) this.#leave(tunnel);
   }
 
   #ask(): void {
@@ -85,7 +92,7 @@ export class TunnelMap implements TimerTarget {
   onResponse(response: NewTunnelRsp): void {
     const tunnel = this.#tunnels[response.tunnel - 1];
     if (tunnel === undefined || tunnel.state !== "asked") return;
-    const { name, local } = tunnel.plan;
+    const { name } = tunnel.plan;
     if (!response.ok) {
       tunnel.refusals++;
       if (tunnel.plan.remotePort === 0 && tunnel.refusals >= INSIST) tunnel.port = 0;
@@ -95,8 +102,9 @@ export class TunnelMap implements TimerTarget {
     tunnel.state = "up";
     tunnel.refusals = 0;
     tunnel.port = response.remote_port;
-    const host = publicHost(response.address, this.#serverHost);
-    this.#log("info", "Tunnel is up", { name, public: `${host}:${response.remote_port}`, local });
+    tunnel.host = publicHost(response.address, this.#serverHost);
+    this.#log("info", "Tunnel is up", fieldsOf(tunnel));
+    this.#show(tunnel.no, true, fieldsOf(tunnel));
   }
 
   /** The server closed a tunnel. */
@@ -107,8 +115,14 @@ export class TunnelMap implements TimerTarget {
     this.#down(tunnel);
   }
 
-  #down(tunnel: TunnelState): void {
+  /** It is not up any more, if it was. */
+  #leave(tunnel: TunnelState): void {
+    if (tunnel.state === "up") this.#show(tunnel.no, false, fieldsOf(tunnel));
     tunnel.state = "down";
+  }
+
+  #down(tunnel: TunnelState): void {
+    this.#leave(tunnel);
     if (!this.#retry.isSet) this.#loop.setTimer(this.#retry, this.#backoff.next());
   }
 
@@ -127,6 +141,10 @@ export class TunnelMap implements TimerTarget {
     this.#conn = null;
     this.#closed = true;
   }
+}
+
+function fieldsOf({ plan: { name, local }, host, port }: TunnelState): LogFields {
+  return { name, public: `${host}:${port}`, local };
 }
 
 /** Where the public reaches a tunnel: the address it is bound to, or the server's host when that is all of them. */

@@ -1,5 +1,6 @@
 // What the supervisor tells the client's Workers, and the numbers by which they know each other.
 import type { SocketAddress } from "../../ffi/socket_address.ts";
+import type { TunnelRow } from "../relay/counters.ts";
 
 /** The control Worker's number. */
 export const CONTROL = 0;
@@ -46,8 +47,19 @@ export interface RelayConfig {
   readonly index: number;
   /** How many there are. */
   readonly relays: number;
-  /** Memory of the relay counters. */
+  /** How many tunnels there are. */
+  readonly tunnels: number;
+  /** Memory of the counters, which have one row more than there are tunnels. */
   readonly counters: SharedArrayBuffer;
+}
+
+/**
+ * Where a tunnel is counted.
+ *
+ * @param tunnel Its number on the wire, or 0 for one that a server names and that is not there.
+ */
+export function rowOfTunnel(tunnel: number): TunnelRow {
+  return tunnel as TunnelRow;
 }
 
 /** The control Worker asks the supervisor to resolve all host names again. */

@@ -1,7 +1,7 @@
 // Tells when a relay Worker has no sessions left, while the program drains.
 import type { ReactorContext } from "../reactor/reactor_worker.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { Count } from "./counters.ts";
+import { sessionsInBlock } from "./counters.ts";
 
 /** Ms between two looks. */
 const LOOK_MS = 20;
@@ -10,12 +10,6 @@ const LOOK_MS = 20;
 export interface DrainedReport {
   /** Tells reports apart. */
   readonly kind: "drained";
-}
-
-/** How many sessions are under way in a Worker, by its counters. */
-export function sessionsUnderWay(counters: Float64Array): number {
-  return counters[Count.sessionsOpened] - counters[Count.sessionsEnded] - counters[Count.sessionsReset] -
-    counters[Count.sessionsRefused];
 }
 
 /** Looks at a Worker's sessions until none is left. One thread. */
@@ -30,7 +24,7 @@ export class DrainWatch implements TimerTarget {
    * Makes a watch that does not look yet.
    *
    * @param context The Worker.
-   * @param counters The Worker's row.
+   * @param counters The Worker's block.
    * @param waiting How many connections have no session yet but will.
    * @param graceMs Ms before the first look, 0 up.
    */
@@ -49,7 +43,7 @@ export class DrainWatch implements TimerTarget {
   /** Looks. */
   onTimer(): void {
     const { loop } = this.#context;
-    if (sessionsUnderWay(this.#counters) > 0 || this.#waiting() > 0) return loop.setTimer(this.#timer, LOOK_MS);
+    if (sessionsInBlock(this.#counters) > 0 || this.#waiting() > 0) return loop.setTimer(this.#timer, LOOK_MS);
     this.#context.report({ kind: "drained" } satisfies DrainedReport);
   }
 }

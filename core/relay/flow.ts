@@ -3,6 +3,7 @@
 import { Errno } from "../../ffi/errno.ts";
 import { splice } from "../../ffi/pipe.ts";
 import { peek, receive, send } from "../../ffi/socket.ts";
+import { Count, type TunnelPlace } from "./counters.ts";
 import type { Pipe, PipePool } from "./pipe_pool.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
@@ -24,6 +25,8 @@ export const FlowStatus = {
 const MOST_HELD = 1 << 20;
 /** Rounds of fill and drain in a turn. */
 const ROUNDS = 4;
+/** From where moved bytes are counted to where lost ones are, the same in both directions. */
+const LOST = Count.bytesLostToProxy - Count.bytesToProxy;
 
 // one per Worker, for what passes without a pipe: it holds nothing from one call to the next
 const copied = new Uint8Array(1 << 16);
@@ -45,14 +48,16 @@ export class Flow {
   readonly #pipes: PipePool;
   readonly #counters: Float64Array;
   readonly #column: number;
+  /** Where moved bytes of this session are counted. */
+  #place = 0;
   #pipe: Pipe | null = null;
 
   /**
    * Makes a direction.
    *
    * @param pipes The Worker's pipes.
-   * @param counters The Worker's row.
-   * @param column Where moved bytes are counted.
+   * @param counters The Worker's block.
+   * @param column Where moved bytes are counted: Count.bytesToProxy or Count.bytesFromProxy.
    */
   constructor(pipes: PipePool, counters: Float64Array, column: number) {
     this.#pipes = pipes;
@@ -60,8 +65,9 @@ export class Flow {
     this.#column = column;
   }
 
-  /** Makes it ready for another session. */
-  begin(): void {
+  /** Makes it ready for another session, of the tunnel whose row begins there. */
+  begin(tunnel: TunnelPlace): void {
+    this.#place = tunnel + this.#column;
     this.moved = 0;
     this.held = 0;
     this.limit = Infinity;
@@ -111,7 +117,7 @@ export class Flow {
       if (count > 0) {
         this.held -= count;
         this.moved += count;
-        this.#counters[this.#column] += count;
+        this.#counters[this.#place] += count;
       } else if (count === -Errno.EAGAIN) {
         destination.writable = false;
         return FlowStatus.WAITS;
@@ -170,7 +176,7 @@ export class Flow {
       return FlowStatus.DESTINATION_FAILED;
     }
     this.moved += taken;
-    this.#counters[this.#column] += taken;
+    this.#counters[this.#place] += taken;
     for (let left = taken; left > 0;) {
       const count = receive(source.fd, copied.subarray(0, left));
       if (count > 0) left -= count;
@@ -198,6 +204,7 @@ export class Flow {
     if (this.#pipe === null) return;
     this.#pipes.discard(this.#pipe);
     this.#pipe = null;
+    this.#counters[this.#place + LOST] += this.held;
     this.held = 0;
   }
 }

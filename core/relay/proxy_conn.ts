@@ -4,7 +4,7 @@ import { Errno, errnoName } from "../../ffi/errno.ts";
 import { shutdownWrite } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Task } from "../reactor/event_loop.ts";
-import { Count } from "./counters.ts";
+import { Count, placeOf, type TunnelPlace, type TunnelRow } from "./counters.ts";
 import { FramePort } from "./frame_port.ts";
 import { Relay, type RelayFailure } from "./relay.ts";
 import type { RelaySurroundings } from "./surroundings.ts";
@@ -50,6 +50,8 @@ export abstract class ProxyConn implements Task {
   protected readonly relay: Relay;
   /** Its Worker. */
   protected readonly around: RelaySurroundings;
+  /** Where the tunnel of the present session is counted. */
+  protected tunnel: TunnelPlace = 0 as TunnelPlace;
   /** The frames around sessions. */
   protected readonly frames: FramePort;
   readonly #notices: Notices;
@@ -94,13 +96,14 @@ export abstract class ProxyConn implements Task {
   protected abstract onClosed(): void;
 
   /** Takes up a session whose start is known; its directions are shut until the side opens them. */
-  protected beginSession(session: SessionNo): void {
+  protected beginSession(session: SessionNo, row: TunnelRow): void {
     this.session = session;
+    this.tunnel = placeOf(row);
     this.state = "starting";
-    this.relay.begin();
+    this.relay.begin(this.tunnel);
     this.#outTold = false;
     this.#inShut = false;
-    this.around.counters[Count.sessionsOpened]++;
+    this.around.counters[this.tunnel + Count.sessionsOpened]++;
     if (this.#earlySession === session) {
       if (this.#earlyTotal >= 0) this.relay.in.limit = this.#earlyTotal;
       if (this.#earlyReset) this.relay.failure = { side: "proxy", code: Errno.ECONNRESET };
@@ -145,7 +148,7 @@ export abstract class ProxyConn implements Task {
     this.endpoint!.close();
     this.endpoint = null;
     this.state = "finished";
-    this.around.counters[Count.sessionsEnded]++;
+    this.around.counters[this.tunnel + Count.sessionsEnded]++;
     const { around, relay } = this;
     if (around.debugging) {
       const bytes = `${relay.out.moved} bytes to the ProxyConn, ${relay.in.moved} from it`;
@@ -205,7 +208,7 @@ export abstract class ProxyConn implements Task {
   protected fail({ side, code }: RelayFailure): void {
     if (this.state === "closed") return;
     // a session that has finished here is counted; its reset at the other end only costs the ProxyConn
-    if (this.inSession) this.around.counters[Count.sessionsReset]++;
+    if (this.inSession) this.around.counters[this.tunnel + Count.sessionsReset]++;
     this.around.debug("Session is reset", this.id, this.session, `${side}: ${errnoName(code)}`);
     if (!this.#orphaned && this.session !== 0) this.#notices.reset(this.id, this.session);
     this.endpoint?.reset();

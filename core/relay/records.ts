@@ -3,7 +3,7 @@
 
 /** What a record asks for. */
 export const Record = {
-  /** server acceptor → relay: a PublicConn. [fd, control, tunnel no] */
+  /** server acceptor → relay: a PublicConn. [fd, control, tunnel no, row] */
   PUBLIC_CONN: 1,
   /** server control → relay: a connection whose greeting names this Worker. [fd, proxy, ticket ×4] */
   PROXY_CONN: 2,
@@ -19,7 +19,7 @@ export const Record = {
   FREE_PROXY: 7,
   /** relay ↔ control: [control, proxy, session]; control is 0 on the client */
   RESET_SESSION: 8,
-  /** server control → acceptor: listen. [tunnel id, control, tunnel no, port] */
+  /** server control → acceptor: listen. [tunnel id, control, tunnel no, row, port] */
   LISTEN: 9,
   /** server control → acceptor: close a listener. [tunnel id] */
   UNLISTEN: 10,

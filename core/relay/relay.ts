@@ -1,7 +1,7 @@
 // Joins two sockets for one session: the endpoint (PublicConn or LocalConn) and the ProxyConn.
 import { Errno } from "../../ffi/errno.ts";
 import { takeSocketError } from "../../ffi/socket.ts";
-import { Count } from "./counters.ts";
+import { Count, type TunnelPlace } from "./counters.ts";
 import { Flow, FlowStatus } from "./flow.ts";
 import type { PipePool } from "./pipe_pool.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
@@ -31,17 +31,17 @@ export class Relay {
    * Makes a relay.
    *
    * @param pipes The Worker's pipes.
-   * @param counters The Worker's row.
+   * @param counters The Worker's block.
    */
   constructor(pipes: PipePool, counters: Float64Array) {
     this.out = new Flow(pipes, counters, Count.bytesToProxy);
     this.in = new Flow(pipes, counters, Count.bytesFromProxy);
   }
 
-  /** Makes it ready for another session, with both directions shut. */
-  begin(): void {
-    this.out.begin();
-    this.in.begin();
+  /** Makes it ready for another session, of the tunnel whose row begins there, with both directions shut. */
+  begin(tunnel: TunnelPlace): void {
+    this.out.begin(tunnel);
+    this.in.begin(tunnel);
     this.outOpen = false;
     this.inOpen = false;
     this.failure = null;

@@ -10,7 +10,7 @@ export interface RelaySurroundings {
   readonly loop: EventLoop;
   /** The Worker's pipes. */
   readonly pipes: PipePool;
-  /** The Worker's row of counters. */
+  /** The Worker's block of counters. */
   readonly counters: Float64Array;
   /** Whether debug lines are wanted: ask before building one on the hot path. */
   readonly debugging: boolean;
@@ -22,7 +22,7 @@ export interface RelaySurroundings {
  * Makes the surroundings of a relay Worker, with its first pipe.
  *
  * @param context The Worker.
- * @param counters Its row.
+ * @param counters Its block.
  * @throws {SystemError} When not even one pipe can be made.
  */
 export function surroundingsOf(context: ReactorContext, counters: Float64Array): RelaySurroundings {

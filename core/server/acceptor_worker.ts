@@ -22,6 +22,7 @@ interface Door {
   readonly acceptor: Acceptor;
   readonly control: number;
   readonly tunnel: number;
+  readonly row: number;
   /** What its client has asked for; null is everybody. */
   readonly filter: AddressFilter | null;
   readonly refusals: RefusalLog;
@@ -50,7 +51,7 @@ class ServerAcceptor implements Reactor {
   onRecord(_from: number, words: Int32Array, at: number): void {
     switch (words[at]) {
       case Record.LISTEN:
-        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4]);
+        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4], words[at + 5]);
       case Record.LISTEN_RANGE:
         return this.#addRange(words, at);
       case Record.UNLISTEN:
@@ -67,7 +68,7 @@ class ServerAcceptor implements Reactor {
     this.#ranges.set(tunnelId, ranges);
   }
 
-  #listen(tunnelId: number, control: number, tunnel: number, port: number): void {
+  #listen(tunnelId: number, control: number, tunnel: number, row: number, port: number): void {
     const filter = filterOf(this.#ranges.get(tunnelId) ?? [[], []]);
     this.#ranges.delete(tunnelId);
     const fd = listenOn(withPort(this.#config.bind, port));
@@ -82,6 +83,7 @@ class ServerAcceptor implements Reactor {
     const door: Door = {
       control,
       tunnel,
+      row,
       filter,
       refusals: new RefusalLog(this.#context, { port: opened, client: control, tunnel }),
       acceptor: new Acceptor(this.#context.loop, fd as Descriptor, {
@@ -94,7 +96,7 @@ class ServerAcceptor implements Reactor {
   }
 
   #onAccept(fd: Descriptor, door: Door): void {
-    if (this.#admits(door.filter)) return this.#deal(fd, door.control, door.tunnel);
+    if (this.#admits(door.filter)) return this.#deal(fd, door.control, door.tunnel, door.row);
     close(fd);
     door.refusals.note();
   }
@@ -107,12 +109,12 @@ class ServerAcceptor implements Reactor {
     return (this.#filter === null || this.#filter.admits(ip)) && (filter === null || filter.admits(ip));
   }
 
-  #deal(fd: Descriptor, control: number, tunnel: number): void {
+  #deal(fd: Descriptor, control: number, tunnel: number, row: number): void {
     if (this.#context.logs("debug")) {
       const peer = formatAddress(lastAddress());
       this.#context.log("debug", "PublicConn has come", { peer, client: control, tunnel, relay: this.#nextRelay });
     }
-    this.#context.mailbox.send(FIRST_RELAY + this.#nextRelay, Record.PUBLIC_CONN, fd, control, tunnel);
+    this.#context.mailbox.send(FIRST_RELAY + this.#nextRelay, Record.PUBLIC_CONN, fd, control, tunnel, row);
     this.#nextRelay = (this.#nextRelay + 1) % this.#config.relays;
   }
 

@@ -1,11 +1,14 @@
 // A Control: the server's record of one client that has logged in, with its tunnels.
 import type { ControlId, TunnelNo } from "../protocol/ids.ts";
 import type { CtlConn } from "../protocol/ctl_conn.ts";
+import type { OwnedRow } from "./tunnel_rows.ts";
 
 /** One public port of one client. */
 export interface Tunnel {
   /** The server's number for it, unique in this process. */
   readonly id: number;
+  /** Where it is counted. */
+  readonly row: OwnedRow;
   /** The client's number for it. */
   readonly no: TunnelNo;
   /** For people. */

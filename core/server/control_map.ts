@@ -7,6 +7,7 @@ import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { LogFields } from "../reactor/reactor_worker.ts";
 import type { Control, Tunnel } from "./control.ts";
 import type { LoggedIn } from "./login.ts";
+import type { TunnelRows } from "./tunnel_rows.ts";
 
 /** What the ControlMap needs done. */
 export interface ControlMapActions {
@@ -20,6 +21,8 @@ export interface ControlMapActions {
   unlisten(tunnel: Tunnel): void;
   /** A notice of a client for the relay Worker that has the ProxyConn. */
   forward(control: ControlId, message: SessionMessage): void;
+  /** A tunnel has come up or gone down. */
+  show(tunnel: Tunnel, up: boolean, fields: LogFields): void;
   /** Writes a line for people. */
   log(message: string, fields: LogFields): void;
 }
@@ -43,6 +46,7 @@ export interface ControlMapOptions {
 export class ControlMap {
   readonly #actions: ControlMapActions;
   readonly #options: ControlMapOptions;
+  readonly #rows: TunnelRows;
   readonly #controls = new Map<ControlId, Control>();
   readonly #instances = new Map<string, Control>();
   /** Tunnels by the server's number, with their owners. */
@@ -53,8 +57,9 @@ export class ControlMap {
   #lastTunnel = 0;
 
   /** Makes an empty map. */
-  constructor(actions: ControlMapActions, options: ControlMapOptions) {
+  constructor(actions: ControlMapActions, rows: TunnelRows, options: ControlMapOptions) {
     this.#actions = actions;
+    this.#rows = rows;
     this.#options = options;
   }
 
@@ -131,7 +136,16 @@ export class ControlMap {
         `Port ${port} belongs to tunnel "${holder.tunnel.name}" of ${whose}`,
       );
     }
-    const tunnel: Tunnel = { id: ++this.#lastTunnel, no, name, port, open: false };
+    const row = this.#rows.take(ownerOf(control, no, name));
+    if (row === null) {
+      return this.#refuseTunnel(
+        control,
+        no,
+        name,
+        `The server has ${this.#rows.most} tunnels, which is all that it takes`,
+      );
+    }
+    const tunnel: Tunnel = { id: ++this.#lastTunnel, row, no, name, port, open: false };
     control.tunnels.set(no, tunnel);
     this.#tunnels.set(tunnel.id, { tunnel, control });
     this.#actions.listen(tunnel, control.id, req);
@@ -159,15 +173,17 @@ export class ControlMap {
     if (held === undefined) return;
     const { tunnel, control } = held;
     if (code !== 0) {
-      this.#tunnels.delete(id);
       control.tunnels.delete(tunnel.no);
+      this.#forgetTunnel(tunnel, control);
       return this.#refuseTunnel(control, tunnel.no, tunnel.name, whyNotOpen(port, code));
     }
     tunnel.port = port;
     tunnel.open = true;
     const { bind } = this.#options;
     control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, address: bind, remote_port: port });
-    this.#actions.log("Tunnel is up", { name: tunnel.name, public: publicAddress(bind, port), client: control.id });
+    const fields = this.#fieldsOf(tunnel, control);
+    this.#actions.log("Tunnel is up", fields);
+    this.#actions.show(tunnel, true, fields);
   }
 
   #closeTunnel(control: Control, no: TunnelNo, reason: string): void {
@@ -178,23 +194,33 @@ export class ControlMap {
   }
 
   #dropTunnel(tunnel: Tunnel, control: Control, reason: string): void {
-    this.#tunnels.delete(tunnel.id);
     this.#actions.unlisten(tunnel);
-    if (tunnel.open) this.#logDown(tunnel, control, reason);
+    if (tunnel.open) this.#tellDown(tunnel, control, reason);
+    this.#forgetTunnel(tunnel, control);
+  }
+
+  #forgetTunnel(tunnel: Tunnel, control: Control): void {
+    this.#tunnels.delete(tunnel.id);
+    this.#rows.leave(ownerOf(control, tunnel.no, tunnel.name), tunnel.row);
   }
 
   /** The program stops, and the acceptor Worker has closed every public port or will: no more are opened. */
   drain(): void {
     this.#draining = true;
     for (const { tunnel, control } of this.#tunnels.values()) {
-      if (tunnel.open) this.#logDown(tunnel, control, "the server stops");
+      if (tunnel.open) this.#tellDown(tunnel, control, "the server stops");
       tunnel.open = false;
     }
   }
 
-  #logDown(tunnel: Tunnel, control: Control, reason: string): void {
-    const address = publicAddress(this.#options.bind, tunnel.port);
-    this.#actions.log("Tunnel is down", { name: tunnel.name, public: address, client: control.id, reason });
+  #tellDown(tunnel: Tunnel, control: Control, reason: string): void {
+    const fields = this.#fieldsOf(tunnel, control);
+    this.#actions.log("Tunnel is down", { ...fields, reason });
+    this.#actions.show(tunnel, false, fields);
+  }
+
+  #fieldsOf({ name, port }: Tunnel, control: Control): LogFields {
+    return { name, public: publicAddress(this.#options.bind, port), client: control.id };
   }
 
   #lose(control: Control, reason: string): void {
@@ -206,6 +232,11 @@ export class ControlMap {
     this.#actions.withdraw(control.id);
     this.#actions.log("Client has gone", { client: control.id, address: control.address, reason });
   }
+}
+
+/** Names a tunnel for as long as its client lives, whatever connections it logs in by. */
+function ownerOf({ instance }: Control, no: TunnelNo, name: string): string {
+  return `${instance} ${no} ${name}`;
 }
 
 function whyNotOpen(port: number, code: number): string {

@@ -6,14 +6,17 @@ import type { NewTunnelReq } from "../protocol/messages.ts";
 import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../protocol/preamble.ts";
 import { ticketAt } from "../protocol/ticket.ts";
-import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
+import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
+import { RelayCounters } from "../relay/counters.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
+import type { TunnelReport } from "../relay/tunnel_book.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
 import { Entrance, type EntranceEvents } from "./entrance.ts";
 import type { LoggedIn } from "./login.ts";
 import { ACCEPTOR, type ControlConfig, FIRST_RELAY } from "./worker_config.ts";
 import type { Tunnel } from "./control.ts";
+import { MOST_TUNNELS, TunnelRows } from "./tunnel_rows.ts";
 
 class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #context: ReactorContext;
@@ -24,7 +27,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   constructor(context: ReactorContext, config: ControlConfig) {
     this.#context = context;
     this.#config = config;
-    this.#controls = new ControlMap(this, config);
+    const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters);
+    this.#controls = new ControlMap(this, new TunnelRows(counters), config);
     this.#entrance = new Entrance(context, config, this);
   }
 
@@ -60,14 +64,18 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
         mailbox.send(ACCEPTOR, Record.LISTEN_RANGE, tunnel.id, denies, bits, a, b, c, d);
       }
     }
-    mailbox.send(ACCEPTOR, Record.LISTEN, tunnel.id, control, tunnel.no, tunnel.port);
+    mailbox.send(ACCEPTOR, Record.LISTEN, tunnel.id, control, tunnel.no, tunnel.row.row, tunnel.port);
   }
 
   unlisten(tunnel: Tunnel): void {
     this.#context.mailbox.send(ACCEPTOR, Record.UNLISTEN, tunnel.id);
   }
 
-  log(message: string, fields: Readonly<{ [name: string]: string | number | boolean }>): void {
+  show({ row: { row, before } }: Tunnel, up: boolean, fields: LogFields): void {
+    this.#context.report({ kind: "tunnel", row, up, fields, before } satisfies TunnelReport);
+  }
+
+  log(message: string, fields: LogFields): void {
     this.#context.log("info", message, fields);
   }
 

@@ -1,6 +1,7 @@
 // A PublicConn until it has a ProxyConn: it waits, first for its readiness to be known, and may go away meanwhile.
 import type { Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
+import type { TunnelRow } from "../relay/counters.ts";
 
 /** One connection of a PublicClient. One thread. */
 export class PublicConn implements Task {
@@ -10,6 +11,8 @@ export class PublicConn implements Task {
   readonly socket: StreamSocket;
   /** The tunnel that it came to, as the client numbers it. */
   readonly tunnel: number;
+  /** Where that tunnel is counted. */
+  readonly row: TunnelRow;
   /** Since when it has been waiting, in ms of the loop's clock. */
   readonly since: number;
   /** It has a ProxyConn, or is closed. */
@@ -22,12 +25,20 @@ export class PublicConn implements Task {
    *
    * @param socket Its socket, new to the loop.
    * @param tunnel The tunnel that it came to.
+   * @param row Where that tunnel is counted.
    * @param since Ms of the loop's clock.
    * @param pool Serves it, when its first event has told whether there is payload already.
    */
-  constructor(socket: StreamSocket, tunnel: number, since: number, pool: { serve(conn: PublicConn): void }) {
+  constructor(
+    socket: StreamSocket,
+    tunnel: number,
+    row: TunnelRow,
+    since: number,
+    pool: { serve(conn: PublicConn): void },
+  ) {
     this.socket = socket;
     this.tunnel = tunnel;
+    this.row = row;
     this.since = since;
     this.#pool = pool;
     socket.task = this;

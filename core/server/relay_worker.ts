@@ -5,13 +5,14 @@ import { newTicket, sameTicket, type Ticket, ticketAt } from "../protocol/ticket
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
-import { relayCounters } from "../relay/counters.ts";
+import { RelayCounters, type TunnelRow } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
 import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
+import { MOST_TUNNELS } from "./tunnel_rows.ts";
 import { CONTROL, type RelayConfig } from "./worker_config.ts";
 
 interface Expected {
@@ -31,7 +32,7 @@ class ServerRelay implements Reactor, ProxyRequests {
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
     this.#config = config;
-    const counters = relayCounters(config.relays, config.counters).row(config.index);
+    const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters).block(config.index);
     this.#around = surroundingsOf(context, counters);
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
   }
@@ -45,7 +46,12 @@ class ServerRelay implements Reactor, ProxyRequests {
   onRecord(_from: number, words: Int32Array, at: number): void {
     switch (words[at]) {
       case Record.PUBLIC_CONN:
-        return this.#onPublicConn(words[at + 1] as Descriptor, words[at + 2] as ControlId, words[at + 3]);
+        return this.#onPublicConn(
+          words[at + 1] as Descriptor,
+          words[at + 2] as ControlId,
+          words[at + 3],
+          words[at + 4] as TunnelRow,
+        );
       case Record.PROXY_CONN:
         return this.#onProxyConn(
           words[at + 1] as Descriptor,
@@ -74,12 +80,12 @@ class ServerRelay implements Reactor, ProxyRequests {
     return this.#pools.get(words[at + 1] as ControlId)?.proxy((words[at + 2] >>> 0) as ProxyId);
   }
 
-  #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number): void {
+  #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number, row: TunnelRow): void {
     const socket = new StreamSocket(this.#context.loop, fd, true);
     const pool = this.#pools.get(control);
     // its client left while the connection was on its way here
     if (pool === undefined) return socket.close();
-    new PublicConn(socket, tunnel, this.#context.loop.now, pool);
+    new PublicConn(socket, tunnel, row, this.#context.loop.now, pool);
   }
 
   /** A ticket is good once. */

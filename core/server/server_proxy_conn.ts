@@ -68,7 +68,7 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     this.#conn = conn;
     this.#asking = this.around.loop.now - this.idleSince > ASK_AFTER_MS;
     this.#freed = false;
-    this.beginSession(session);
+    this.beginSession(session, conn.row);
     this.attach(conn.socket);
     encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, this.#asking ? START_ASK : 0);
     if (!this.frames.send(reqBytes, !this.#asking && conn.socket.hasInput)) return this.#giveUp();
@@ -147,7 +147,7 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
         this.relay.inOpen = true;
         return;
       case START_REFUSED:
-        this.around.counters[Count.sessionsRefused]++;
+        this.around.counters[this.tunnel + Count.sessionsRefused]++;
         return this.close();
       default:
         return rsp.status satisfies never;
@@ -164,7 +164,7 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     const conn = this.#conn!;
     this.around.debug("ProxyConn does not answer", this.id, this.session, "taking another one");
     this.endpoint = null;
-    this.around.counters[Count.sessionsOpened]--;
+    this.around.counters[this.tunnel + Count.sessionsOpened]--;
     this.socket.reset();
     this.close();
     this.#owner.onUnserved(conn);

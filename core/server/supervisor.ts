@@ -8,8 +8,9 @@ import { formatAddress, isLoopback, portOf, type SocketAddress, withPort } from 
 import type { ServerConfig } from "../config/server_config.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
-import { relayCounters } from "../relay/counters.ts";
+import { RelayCounters } from "../relay/counters.ts";
 import { Program, StartError } from "../supervisor/program.ts";
+import { MOST_TUNNELS } from "./tunnel_rows.ts";
 import {
   ACCEPTOR,
   type AcceptorConfig,
@@ -36,7 +37,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
   const ctlAddress = localAddress(ctlListener)!;
   const proxyAddress = localAddress(proxyListener)!;
   const relays = config.workThreadNums;
-  const counters = relayCounters(relays);
+  const counters = new RelayCounters(relays, MOST_TUNNELS);
   const program = new Program({
     name: "cproxy-server",
     logLevel: config.logLevel,
@@ -52,6 +53,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           proxyListener,
           proxyPort: portOf(proxyAddress),
           relays,
+          counters: counters.memory,
           token: config.token,
           maxUnauthenticated: Math.max(1, Math.min(config.maxUnauthenticated, Math.floor(limit / STRANGERS_SHARE))),
           maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,

@@ -19,6 +19,8 @@ export interface ControlConfig {
   readonly proxyPort: number;
   /** How many relay Workers there are. */
   readonly relays: number;
+  /** Memory of the counters. */
+  readonly counters: SharedArrayBuffer;
   /** The shared secret; null serves clients on loopback only. */
   readonly token: string | null;
   /** Connections that have not logged in: most in all, 1 up. */

@@ -5,12 +5,12 @@ import type { Loaded } from "../config/load.ts";
 import type { Environment, ReadFile } from "../config/token.ts";
 import type { LogFormat, LogLevel } from "../config/value_kind.ts";
 import { log, startLogging } from "../logging/logging.ts";
-import type { Counters } from "../reactor/counters.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { WorkerGroup, type WorkerSpec } from "../reactor/worker_group.ts";
-import type { RelayColumn } from "../relay/counters.ts";
+import type { RelayCounters } from "../relay/counters.ts";
 import type { DrainedReport } from "../relay/drain_watch.ts";
 import { warnOfOpenFiles } from "./secret_file.ts";
+import { TunnelBook, type TunnelReport } from "../relay/tunnel_book.ts";
 
 /** Ms that the Workers have to end their loops. */
 const STOP_MS = 2000;
@@ -31,8 +31,8 @@ export interface ProgramOptions {
   /** The numbers of the relay Workers, which report when they have drained. */
   readonly relays: readonly number[];
   /** What the relay Workers count. */
-  readonly counters: Counters<RelayColumn>;
-  /** Hears what Workers report, other than being drained. */
+  readonly counters: RelayCounters;
+  /** Hears what Workers report, other than being drained, and of tunnels. */
   readonly onReport?: (worker: number, report: unknown) => void;
 }
 
@@ -40,6 +40,7 @@ export interface ProgramOptions {
 export class Program {
   readonly #options: ProgramOptions;
   readonly #group: WorkerGroup;
+  readonly #tunnels: TunnelBook;
   readonly #undrained: Set<number>;
   readonly #drained = Promise.withResolvers<void>();
   #stopping = false;
@@ -48,6 +49,7 @@ export class Program {
   constructor(options: ProgramOptions) {
     this.#options = options;
     this.#undrained = new Set(options.relays);
+    this.#tunnels = new TunnelBook(options.counters);
     this.#group = new WorkerGroup(options.workers, options.logLevel, {
       onLog: log,
       onReport: (worker, report) => this.#onReport(worker, report),
@@ -57,7 +59,7 @@ export class Program {
       Deno.addSignalListener(signal, () => this.#onSignal(signal));
     }
     // not SIGUSR1, which makes Deno open its debugger
-    Deno.addSignalListener("SIGUSR2", () => log("info", "Counters", options.counters.totals()));
+    Deno.addSignalListener("SIGUSR2", () => this.#logCounters());
   }
 
   /** Resolves when every Worker runs. */
@@ -70,10 +72,24 @@ export class Program {
     this.#group.post(worker, message);
   }
 
+  #logCounters(): void {
+    for (const { up, fields, sessions, counts } of this.#tunnels.entries()) {
+      log("info", "Tunnel counters", { ...fields, up, sessions, ...counts });
+    }
+    log("info", "Counters", this.#options.counters.totals());
+  }
+
   #onReport(worker: number, report: unknown): void {
-    if ((report as Partial<DrainedReport>).kind !== "drained") return this.#options.onReport?.(worker, report);
-    this.#undrained.delete(worker);
-    if (this.#undrained.size === 0) this.#drained.resolve();
+    switch ((report as Partial<DrainedReport | TunnelReport>).kind) {
+      case "drained":
+        this.#undrained.delete(worker);
+        if (this.#undrained.size === 0) this.#drained.resolve();
+        return;
+      case "tunnel":
+        return this.#tunnels.note(report as TunnelReport);
+      default:
+        return this.#options.onReport?.(worker, report);
+    }
   }
 
   #onFailure(worker: string, reason: string): void {

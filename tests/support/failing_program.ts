@@ -2,7 +2,7 @@
 
 import { openErrorOutput } from "../../ffi/error_output.ts";
 import { startLogging } from "../../core/logging/logging.ts";
-import { relayCounters } from "../../core/relay/counters.ts";
+import { RelayCounters } from "../../core/relay/counters.ts";
 import { Program } from "../../core/supervisor/program.ts";
 
 startLogging({ level: "info", format: "text", program: "failing", write: openErrorOutput() });
@@ -13,7 +13,7 @@ const program = new Program({
   logLevel: "info",
   drainTimeoutMs: 1000,
   relays: [],
-  counters: relayCounters(1),
+  counters: new RelayCounters(1, 1),
   workers: [
     { name: "healthy", module, config: "never", hears: [] },
     {

@@ -49,7 +49,27 @@ export async function until<T>(
 export async function countersOf(program: Program): Promise<Readonly<Record<string, number>>> {
   const logged = program.nextLine(/ Counters((?: \w+=\d+)+)$/);
   program.kill("SIGUSR2");
-  const [, fields] = await logged;
+  return numbersOf((await logged)[1]);
+}
+
+/**
+ * What the relay Workers of a program have counted so far for each of some tunnels that are up or have sessions, by
+ * their public addresses.
+ */
+export async function tunnelCountersOf(
+  program: Program,
+  addresses: readonly string[],
+): Promise<Readonly<Record<string, number>>[]> {
+  const logged = addresses.map((address) =>
+    program.nextLine(
+      new RegExp(` Tunnel counters .* public=${address.replaceAll(".", "\\.")} .* up=\\w+((?: \\w+=\\d+)+)$`),
+    )
+  );
+  program.kill("SIGUSR2");
+  return (await Promise.all(logged)).map(([, fields]) => numbersOf(fields));
+}
+
+function numbersOf(fields: string): Record<string, number> {
   return Object.fromEntries(
     fields.trim().split(" ").map((field) => {
       const [name, value] = field.split("=");

@@ -1,0 +1,76 @@
+// Which tunnel has which row of the counters: rows are given out, kept for those who come back, and given to others. It
+// knows neither ports nor clients.
+import { type RelayCounters, sessionsUnderWay, type TunnelCounts, type TunnelRow } from "../relay/counters.ts";
+
+/** Tunnels that a server takes, also those included that are gone and whose sessions go on. */
+export const MOST_TUNNELS = 16_384;
+/** Rows of tunnels that are gone which are kept for them before another tunnel gets one. */
+const KEPT = 1024;
+
+/** A row that belongs to a tunnel. */
+export interface OwnedRow {
+  /** Its number. */
+  readonly row: TunnelRow;
+  /** What had been counted there before, for another tunnel; null when that is nothing. */
+  readonly before: TunnelCounts | null;
+}
+
+/** See the file's head. One thread. */
+export class TunnelRows {
+  readonly #counters: RelayCounters;
+  /** Rows of tunnels that are gone, by their owners, the first gone first. */
+  readonly #left = new Map<string, OwnedRow>();
+  readonly #kept: number;
+  #fresh = 0;
+
+  /**
+   * Makes it with all rows free.
+   *
+   * @param counters The counters whose rows these are.
+   * @param kept How many rows are kept for tunnels that are gone, while there are others.
+   */
+  constructor(counters: RelayCounters, kept: number = KEPT) {
+    this.#counters = counters;
+    this.#kept = kept;
+  }
+
+  /** How many rows there are. */
+  get most(): number {
+    return this.#counters.tunnels;
+  }
+
+  /**
+   * Gives a tunnel a row: the one that it had if there still is, so that it goes on counting, or another one, in which
+   * nothing is counted any more.
+   *
+   * @param owner Names the tunnel; no other tunnel that is up has the same name.
+   * @returns Null when every row has a tunnel, or one that is gone but still has sessions.
+   */
+  take(owner: string): OwnedRow | null {
+    const own = this.#left.get(owner);
+    if (own !== undefined) {
+      this.#left.delete(owner);
+      return own;
+    }
+    const isFresh = this.#fresh < this.#counters.tunnels;
+    const used = this.#left.size >= this.#kept || !isFresh ? this.#takeQuiet() : null;
+    if (used !== null || !isFresh) return used;
+    return { row: this.#fresh++ as TunnelRow, before: null };
+  }
+
+  /** The row of the tunnel that went first and has no sessions left. */
+  #takeQuiet(): OwnedRow | null {
+    for (const [owner, { row }] of this.#left) {
+      const before = this.#counters.tunnel(row);
+      if (sessionsUnderWay(before) > 0) continue;
+      this.#left.delete(owner);
+      return { row, before };
+    }
+    return null;
+  }
+
+  /** The tunnel is gone; it may come back. */
+  leave(owner: string, row: OwnedRow): void {
+    this.#left.set(owner, row);
+  }
+}
