@@ -51,6 +51,8 @@ export interface Libc {
   inet_ntop(family: number, source: Memory, text: Memory, size: number): Pointer;
   /** inet_pton(3). */
   inet_pton(family: number, text: Memory, destination: Memory): number;
+  /** ioctl(2). */
+  ioctl(fd: number, request: number, argument: Memory): number;
   /** isatty(3). */
   isatty(fd: number): number;
   /** listen(2). */
@@ -103,6 +105,8 @@ export const libc: Libc = Deno.dlopen("libc.so.6", {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   inet_ntop: { parameters: ["i32", "buffer", "buffer", "u32"], result: "pointer" },
   inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // variadic in C, see fcntl
+  ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   isatty: { parameters: ["i32"], result: "i32" },
   listen: { parameters: ["i32", "i32"], result: "i32" },
   // variadic as well: the mode is only read when a file is made

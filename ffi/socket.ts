@@ -27,6 +27,7 @@ const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
+const SIOCOUTQ = 0x5411;
 const MAX_ADDRESS = 128;
 
 // scratch memory of this Worker, reused by every call: nothing is allocated per connection
@@ -180,6 +181,17 @@ export function send(fd: Descriptor, bytes: Uint8Array, more = false): number {
 export function shutdownWrite(fd: Descriptor): number {
   const result = libc.shutdown(fd, SHUT_WR);
   return result < 0 ? -errno[0] : result;
+}
+
+/**
+ * How many of the bytes written to a socket its peer has not taken yet (SIOCOUTQ, tcp(7), unix(7)).
+ *
+ * @param fd A stream socket.
+ * @returns Bytes that TCP has not seen acknowledged, or memory of a unix socket that has not been read; 0 on an error.
+ */
+export function unsentBytes(fd: Descriptor): number {
+  integer[0] = 0;
+  return libc.ioctl(fd, SIOCOUTQ, integer) < 0 ? 0 : integer[0];
 }
 
 /** Makes the close of a socket a reset (RST) that drops what was not sent (SO_LINGER with 0 s, socket(7)). */

@@ -20,6 +20,7 @@ pool_count: 5
 max_unauthenticated: 60
 max_unauthenticated_per_address: 61
 drain_timeout: 6
+half_close_timeout: 9
 heartbeat_interval: 7s
 heartbeat_timeout: 8s
 log_level: debug
@@ -37,6 +38,7 @@ log_format: json
     maxUnauthenticated: 60,
     maxUnauthenticatedPerAddress: 61,
     drainTimeoutMs: 6000,
+    halfCloseTimeoutMs: 9000,
     heartbeatIntervalMs: 7000,
     heartbeatTimeoutMs: 8000,
     logLevel: "debug",

@@ -18,6 +18,7 @@ Deno.test("without flags the server has its defaults", () => {
     maxUnauthenticated: 1024,
     maxUnauthenticatedPerAddress: 512,
     drainTimeoutMs: 10_000,
+    halfCloseTimeoutMs: 3_600_000,
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 25_000,
     logLevel: "info",
@@ -38,6 +39,7 @@ Deno.test("with a local server only the client has its defaults", () => {
     workThreadNums: Math.min(navigator.hardwareConcurrency, 64),
     token: null,
     drainTimeoutMs: 10_000,
+    halfCloseTimeoutMs: 3_600_000,
     heartbeatIntervalMs: 10_000,
     heartbeatTimeoutMs: 25_000,
     logLevel: "info",
@@ -58,7 +60,13 @@ Deno.test("every flag of the server reaches its setting", () => {
     "--max_unauthenticated=60",
     "--max_unauthenticated_per_address=61",
   ];
-  args.push("--drain_timeout=6s", "--heartbeat_interval=7s", "--heartbeat_timeout=8s", "--log_level=debug");
+  args.push(
+    "--drain_timeout=6s",
+    "--half_close_timeout=9s",
+    "--heartbeat_interval=7s",
+    "--heartbeat_timeout=8s",
+    "--log_level=debug",
+  );
   args.push("--log_format=json");
   assertEquals(serverConfig(args), {
     bind: "::1",
@@ -72,6 +80,7 @@ Deno.test("every flag of the server reaches its setting", () => {
     maxUnauthenticated: 60,
     maxUnauthenticatedPerAddress: 61,
     drainTimeoutMs: 6000,
+    halfCloseTimeoutMs: 9000,
     heartbeatIntervalMs: 7000,
     heartbeatTimeoutMs: 8000,
     logLevel: "debug",
@@ -81,7 +90,13 @@ Deno.test("every flag of the server reaches its setting", () => {
 
 Deno.test("every flag of the client reaches its setting", () => {
   const args = ["--cproxy_server=[::1]:1", "--local_server=unix:/a", "--remote_port=2", "--name=n", "--token=t"];
-  args.push("--work_thread_nums=3", "--drain_timeout=6s", "--heartbeat_interval=7s", "--heartbeat_timeout=8s");
+  args.push(
+    "--work_thread_nums=3",
+    "--drain_timeout=6s",
+    "--half_close_timeout=9s",
+    "--heartbeat_interval=7s",
+    "--heartbeat_timeout=8s",
+  );
   args.push("--log_level=error", "--log_format=json", "--allow=10.0.0.0/8, ::1", "--deny=::2");
   const lists = { allow: ["10.0.0.0/8", "::1/128"], deny: ["::2/128"] };
   assertEquals(clientConfig(args), {
@@ -90,6 +105,7 @@ Deno.test("every flag of the client reaches its setting", () => {
     workThreadNums: 3,
     token: "t",
     drainTimeoutMs: 6000,
+    halfCloseTimeoutMs: 9000,
     heartbeatIntervalMs: 7000,
     heartbeatTimeoutMs: 8000,
     logLevel: "error",

@@ -63,6 +63,7 @@ class Scene {
       relays: 1,
       counters: new RelayCounters(1, MOST_TUNNELS).memory,
       poolCount: 1,
+      halfCloseTimeoutMs: 0,
     };
     const port = this.#post.port(FIRST_RELAY);
     const start: WorkerStart = { wiring: this.#post.wirings[FIRST_RELAY], port, logLevel: "info", config };

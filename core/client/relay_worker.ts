@@ -9,6 +9,7 @@ import { Phase } from "../reactor/shared_state.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { RelayCounters, type TunnelRow } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
+import { HalfCloseWatch } from "../relay/half_close_watch.ts";
 import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
 import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
@@ -43,6 +44,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     const counters = new RelayCounters(config.relays, config.tunnels + 1, config.counters).block(config.index);
     this.#around = surroundingsOf(context, counters);
     this.#drain = new DrainWatch(context, counters, () => 0, DRAIN_GRACE_MS);
+    new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {

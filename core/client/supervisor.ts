@@ -46,7 +46,13 @@ export async function runClient(config: ClientConfig): Promise<void> {
       ...relays.map((_, index): WorkerSpec => ({
         name: `relay-${index}`,
         module: new URL("./relay_worker.ts", import.meta.url),
-        config: { index, relays: relays.length, tunnels, counters: counters.memory } satisfies RelayConfig,
+        config: {
+          index,
+          relays: relays.length,
+          tunnels,
+          counters: counters.memory,
+          halfCloseTimeoutMs: config.halfCloseTimeoutMs,
+        } satisfies RelayConfig,
         hears: [CONTROL],
       })),
     ],

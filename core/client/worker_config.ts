@@ -51,6 +51,8 @@ export interface RelayConfig {
   readonly tunnels: number;
   /** Memory of the counters, which have one row more than there are tunnels. */
   readonly counters: SharedArrayBuffer;
+  /** Ms for which a half-closed session may stand still; 0 for ever. */
+  readonly halfCloseTimeoutMs: number;
 }
 
 /**

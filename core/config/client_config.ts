@@ -36,6 +36,8 @@ export interface ClientConfig {
   token: string | null;
   /** How long sessions may go on after the first signal, in ms. */
   drainTimeoutMs: number;
+  /** How long a half-closed session may stand still, in ms; 0 for ever. */
+  halfCloseTimeoutMs: number;
   /** The time between two heartbeats on the ctl_conn, in ms. */
   heartbeatIntervalMs: number;
   /** How long the ctl_conn may be silent, in ms; longer than `heartbeatIntervalMs`. */
@@ -129,6 +131,7 @@ export function loadClientConfig(args: string[], env: Environment, readFile: Rea
     workThreadNums: values.work_thread_nums,
     token,
     drainTimeoutMs: values.drain_timeout,
+    halfCloseTimeoutMs: values.half_close_timeout,
     heartbeatIntervalMs: values.heartbeat_interval,
     heartbeatTimeoutMs: values.heartbeat_timeout,
     logLevel: values.log_level,

@@ -32,6 +32,8 @@ export interface ServerConfig {
   maxUnauthenticatedPerAddress: number;
   /** How long sessions may go on after the first signal, in ms. */
   drainTimeoutMs: number;
+  /** How long a half-closed session may stand still, in ms; 0 for ever. */
+  halfCloseTimeoutMs: number;
   /** The time between two heartbeats on a ctl_conn, in ms. */
   heartbeatIntervalMs: number;
   /** How long a ctl_conn may be silent, in ms; longer than `heartbeatIntervalMs`. */
@@ -137,6 +139,7 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
     maxUnauthenticated: values.max_unauthenticated,
     maxUnauthenticatedPerAddress: values.max_unauthenticated_per_address,
     drainTimeoutMs: values.drain_timeout,
+    halfCloseTimeoutMs: values.half_close_timeout,
     heartbeatIntervalMs: values.heartbeat_interval,
     heartbeatTimeoutMs: values.heartbeat_timeout,
     logLevel: values.log_level,

@@ -65,6 +65,7 @@ export const commonSettings: {
   readonly token: OptionalSetting<string>;
   readonly token_file: OptionalSetting<string>;
   readonly drain_timeout: Setting<number>;
+  readonly half_close_timeout: Setting<number>;
   readonly heartbeat_interval: Setting<number>;
   readonly heartbeat_timeout: Setting<number>;
   readonly log_level: Setting<LogLevel>;
@@ -96,6 +97,14 @@ export const commonSettings: {
     default: "10s",
     meaning: "How long sessions may go on after SIGTERM or SIGINT",
     example: "30s",
+  },
+  half_close_timeout: {
+    value: kinds.duration("0s", "1440m"),
+    default: "60m",
+    meaning:
+      "How long a connection one of whose directions has ended may stand still in the other before it is reset; " +
+      "0 for ever",
+    example: "10m",
   },
   heartbeat_interval: {
     value: kinds.duration("10ms", "60m"),

@@ -109,6 +109,11 @@ export class EventLoop {
     this.#channels[fd] = channel;
   }
 
+  /** All channels at the moment; a walk over every descriptor number, for rare looks. One may be closed meanwhile. */
+  *channels(): Generator<Channel, void> {
+    for (const channel of this.#channels) if (channel !== null) yield channel;
+  }
+
   /** Ends the events of a channel and leaves its descriptor open, as before handing it to another Worker. */
   remove(channel: Channel): void {
     if (this.#channels[channel.fd] !== channel) return;

@@ -1,7 +1,7 @@
 // A ProxyConn and its sessions, as both sides see them: the end of a stream, notices that overtake data, reuse, reset.
 // How a session begins differs between the sides and is left to them.
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { shutdownWrite } from "../../ffi/socket.ts";
+import { shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Task } from "../reactor/event_loop.ts";
 import { Count, placeOf, type TunnelPlace, type TunnelRow } from "./counters.ts";
@@ -197,6 +197,28 @@ export abstract class ProxyConn implements Task {
     this.#orphaned = true;
     if (!this.inSession) this.onOrphaned();
     else if (this.#outTold) shutdownWrite(this.socket.fd);
+  }
+
+  /**
+   * How far a session has come, one of whose directions has ended, if it is up to what this side sees to go on: a number
+   * that grows with every byte that is moved and again when the peer's kernel has it. Null for all others: they may stand
+   * still for ever, or the other side judges, which knows whether its endpoint sends or takes what it should.
+   */
+  halfClosedProgress(): number | null {
+    const { relay: { in: inward, out }, endpoint, socket } = this;
+    if (endpoint === null || !this.inSession) return null;
+    const outEnds = out.sourceEnded || endpoint.hungUp;
+    if (!outEnds && inward.limit === Infinity && !socket.hungUp) return null;
+    const inBlocked = inward.held > 0 || !endpoint.writable;
+    const outBlocked = out.held > 0 || !socket.writable;
+    // the endpoint does not read; or it has our end of the stream and makes none; or nobody takes the rest of its stream
+    if (!inBlocked && !(inward.ended && !outBlocked) && !(outEnds && outBlocked)) return null;
+    return 2 * (out.moved + inward.moved) - unsentBytes(socket.fd) - unsentBytes(endpoint.fd);
+  }
+
+  /** It has stood still half-closed for too long. */
+  expire(): void {
+    this.fail({ side: "endpoint", code: Errno.ETIMEDOUT });
   }
 
   /** The process is about to end in order: what a finished session has left in the kernel's buffers is to arrive. */

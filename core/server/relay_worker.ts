@@ -7,6 +7,7 @@ import { Phase } from "../reactor/shared_state.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { RelayCounters, type TunnelRow } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
+import { HalfCloseWatch } from "../relay/half_close_watch.ts";
 import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
@@ -35,6 +36,7 @@ class ServerRelay implements Reactor, ProxyRequests {
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters).block(config.index);
     this.#around = surroundingsOf(context, counters);
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
+    new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
   }
 
   #waiting(): number {

@@ -76,6 +76,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           index,
           relays,
           counters: counters.memory,
+          halfCloseTimeoutMs: config.halfCloseTimeoutMs,
           poolCount: Math.ceil(config.poolCount / relays),
         } satisfies RelayConfig,
         // what the control Worker said about a client comes before the client's connections

@@ -55,6 +55,8 @@ export interface RelayConfig {
   readonly relays: number;
   /** Memory of the relay counters. */
   readonly counters: SharedArrayBuffer;
+  /** Ms for which a half-closed session may stand still; 0 for ever. */
+  readonly halfCloseTimeoutMs: number;
   /** Idle ProxyConns that this Worker keeps ready for each client. */
   readonly poolCount: number;
 }
