@@ -9,6 +9,7 @@ import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reac
 import { Phase } from "../reactor/shared_state.ts";
 import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
 import { Record } from "../relay/records.ts";
+import { paceFromAfar, unpace } from "../relay/pacing.ts";
 import { watchPeers } from "../relay/peer_watch.ts";
 import { AddressFilter } from "./address_filter.ts";
 import { RefusalLog } from "./refusal_log.ts";
@@ -77,6 +78,7 @@ class ServerAcceptor implements Reactor {
       return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
     }
     watchPeers(fd as Descriptor);
+    unpace(fd as Descriptor);
     // inherited as well: sessions are guarded so, see StreamSocket, and who is refused is reset
     resetOnClose(fd as Descriptor);
     const opened = portOf(address);
@@ -96,9 +98,12 @@ class ServerAcceptor implements Reactor {
   }
 
   #onAccept(fd: Descriptor, door: Door): void {
-    if (this.#admits(door.filter)) return this.#deal(fd, door.control, door.tunnel, door.row);
-    close(fd);
-    door.refusals.note();
+    if (!this.#admits(door.filter)) {
+      close(fd);
+      return door.refusals.note();
+    }
+    paceFromAfar(fd);
+    this.#deal(fd, door.control, door.tunnel, door.row);
   }
 
   /** Whether both lists, the operator's and the client's, let in who was accepted last. */

@@ -9,6 +9,7 @@ import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { LogLimit } from "../reactor/log_limit.ts";
 import type { ReactorContext } from "../reactor/reactor_worker.ts";
+import { paceFromAfar, unpace } from "../relay/pacing.ts";
 import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
 import { LoginThrottle } from "./login_throttle.ts";
@@ -55,6 +56,7 @@ export class Entrance implements ProxyGreetingEvents {
     setDeferAccept(config.proxyListener, GREETING_DEFER_S);
     watchPeers(config.proxyListener);
     setUserTimeout(config.proxyListener, PROXY_USER_TIMEOUT_MS);
+    unpace(config.proxyListener);
     this.#ctlAcceptor = this.#acceptOn(config.ctlListener, "ctl_port", (fd) => this.#onCtlConn(fd));
     this.#acceptOn(config.proxyListener, "proxy_port", (fd) => this.#onProxyConn(fd));
   }
@@ -89,6 +91,7 @@ export class Entrance implements ProxyGreetingEvents {
 
   /** Nearly always the greeting has come with the connection, and then there is no stranger to count. */
   #onProxyConn(fd: Descriptor): void {
+    paceFromAfar(fd);
     const greeting = new ProxyGreeting(this.#context.loop, fd, this);
     if (greeting.isPending) this.#strangers.admit(greeting, networkOf(lastAddress()));
   }
