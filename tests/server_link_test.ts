@@ -9,6 +9,7 @@ import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { resetOnClose } from "../ffi/socket.ts";
 import { formatAddress, internetAddress, type SocketAddress } from "../ffi/socket_address.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "./support/assert.ts";
+import { grant } from "./support/grants.ts";
 import { accepted, listenSomewhere, type Stage, testOnStage } from "./support/stage.ts";
 
 const LOOPBACK = internetAddress("127.0.0.1", 4711)!;
@@ -74,7 +75,7 @@ function refusingAddress(): SocketAddress {
 function letIn(stage: Stage, listener: Descriptor, client: Client): void {
   const before = client.ups.length;
   const fd = accepted(listener);
-  new Login(stage.loop, fd, LOOPBACK, null, {
+  new Login(stage.loop, fd, LOOPBACK, [grant()], {
     onLoggedIn: ({ conn, proof }) => {
       const control = controlId(1);
       conn.send({ type: "NewCtlRsp", ok: true, proof, proxy_port: 1, heartbeat_timeout_ms: 25_000, control });

@@ -52,7 +52,7 @@ class ServerAcceptor implements Reactor {
   onRecord(_from: number, words: Int32Array, at: number): void {
     switch (words[at]) {
       case Record.LISTEN:
-        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4], words[at + 5]);
+        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
       case Record.LISTEN_RANGE:
         return this.#addRange(words, at);
       case Record.UNLISTEN:
@@ -69,10 +69,10 @@ class ServerAcceptor implements Reactor {
     this.#ranges.set(tunnelId, ranges);
   }
 
-  #listen(tunnelId: number, control: number, tunnel: number, row: number, port: number): void {
+  #listen(tunnelId: number, control: number, tunnel: number, row: number, grant: number, port: number): void {
     const filter = filterOf(this.#ranges.get(tunnelId) ?? [[], []]);
     this.#ranges.delete(tunnelId);
-    const fd = listenOn(withPort(this.#config.bind, port));
+    const fd = listenOn(withPort(this.#config.binds[grant], port));
     const address = fd < 0 ? null : localAddress(fd as Descriptor);
     if (address === null) {
       return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);

@@ -73,7 +73,7 @@ export class Entrance implements ProxyGreetingEvents {
   #onCtlConn(fd: Descriptor): void {
     const address = lastAddress();
     const network = networkOf(address);
-    const login = new Login(this.#context.loop, fd, address, this.#config.token, this.#loginEvents(network));
+    const login = new Login(this.#context.loop, fd, address, this.#config.grants, this.#loginEvents(network));
     this.#strangers.admit(login, network);
   }
 

@@ -1,5 +1,5 @@
 // The server's supervisor, in the main isolate: it opens the two ports, starts the Workers, and ends the program.
-import type { Descriptor } from "../../ffi/descriptor.ts";
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { raiseDescriptorLimit } from "../../ffi/process.ts";
 import { resolveHost } from "../../ffi/resolve.ts";
@@ -10,6 +10,7 @@ import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
 import { Program, StartError } from "../supervisor/program.ts";
+import { grantsOf } from "./grant.ts";
 import { MOST_TUNNELS } from "./tunnel_rows.ts";
 import {
   ACCEPTOR,
@@ -32,6 +33,8 @@ const STRANGERS_SHARE = 4;
 export async function runServer(config: ServerConfig): Promise<void> {
   const limit = raiseDescriptorLimit();
   const bind = await resolveBind(config.bind);
+  const grants = grantsOf(config);
+  const binds = await Promise.all(grants.map((grant) => resolvePublicBind(grant.bind)));
   const ctlListener = openListener(withPort(bind, config.ctlPort), "ctl_port");
   const proxyListener = openListener(withPort(bind, config.proxyPort), "proxy_port");
   const ctlAddress = localAddress(ctlListener)!;
@@ -54,10 +57,9 @@ export async function runServer(config: ServerConfig): Promise<void> {
           proxyPort: portOf(proxyAddress),
           relays,
           counters: counters.memory,
-          token: config.token,
+          grants,
           maxUnauthenticated: Math.max(1, Math.min(config.maxUnauthenticated, Math.floor(limit / STRANGERS_SHARE))),
           maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
-          bind: config.bind,
           heartbeatIntervalMs: config.heartbeatIntervalMs,
           heartbeatTimeoutMs: config.heartbeatTimeoutMs,
         } satisfies ControlConfig,
@@ -66,7 +68,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
       {
         name: "acceptor",
         module: new URL("./acceptor_worker.ts", import.meta.url),
-        config: { bind, allow: config.publicAllow, deny: config.publicDeny, relays } satisfies AcceptorConfig,
+        config: { binds, allow: config.publicAllow, deny: config.publicDeny, relays } satisfies AcceptorConfig,
         hears: [CONTROL],
       },
       ...relayNumbers(relays).map((_, index): WorkerSpec => ({
@@ -91,7 +93,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
     workers: relays,
     descriptors: limit,
   });
-  if (config.token === null) warnOpenServer(ctlAddress);
+  if (grants[0].token === null) warnOpenServer(ctlAddress);
 }
 
 function relayNumbers(relays: number): number[] {
@@ -110,6 +112,13 @@ async function resolveBind(host: string): Promise<SocketAddress> {
   } catch (error) {
     throw new StartError((error as Error).message);
   }
+}
+
+/** Finds out at start, and not with the first tunnel, whether ports can be opened there. */
+async function resolvePublicBind(host: string): Promise<SocketAddress> {
+  const address = await resolveBind(host);
+  close(openListener(address, "public_bind with port"));
+  return address;
 }
 
 function openListener(address: SocketAddress, setting: string): Descriptor {
