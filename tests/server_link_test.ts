@@ -213,3 +213,36 @@ testOnStage("an address from before is tried, and the line says that it is one",
   client.link.stop();
   stage.step();
 });
+
+testOnStage("a link that is lost while the program stops is not made again, and nobody is warned", (stage) => {
+  const server = listenSomewhere();
+  const client = new Client(stage);
+  client.resolved([server.address]);
+  stage.step(3);
+  letIn(stage, server.fd, client);
+  client.link.drain();
+  resetOnClose(client.conn!.fd);
+  client.conn!.close();
+  client.link.onClosed("lost");
+  stage.advance(60_000);
+  assertEquals([client.lines, client.asked, stage.loop.timers.size], [[], 1, 0]);
+  close(server.fd);
+});
+
+testOnStage("a link that is not up when the program stops is given up, whatever it waits for", (stage) => {
+  const server = listenSomewhere();
+  const resolving = new Client(stage);
+  resolving.link.drain();
+  const connecting = new Client(stage);
+  connecting.resolved([server.address]);
+  connecting.link.drain();
+  const refused = new Client(stage);
+  refused.resolved([]);
+  assertEquals(refused.lines.length, 1);
+  refused.link.drain();
+  stage.advance(60_000);
+  resolving.resolved([server.address]);
+  assertEquals([resolving.lines, connecting.lines, refused.asked, stage.loop.timers.size], [[], [], 1, 0]);
+  close(accepted(server.fd));
+  close(server.fd);
+});

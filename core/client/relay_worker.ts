@@ -4,6 +4,7 @@ import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
 import type { Notice } from "../protocol/notice_reader.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import { type Ticket, ticketAt } from "../protocol/ticket.ts";
+import { LogLimit } from "../reactor/log_limit.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
@@ -19,6 +20,10 @@ import { LocalConnector } from "./local_connector.ts";
 import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
 import { CONTROL, type RelayConfig, type Resolved, rowOfTunnel } from "./worker_config.ts";
 
+/** ProxyConns that are connected at the same time: what a server asks for beyond that, it will ask for again. */
+const MOST_CONNECTORS = 4096;
+/** Lines a minute about ProxyConns that could not be connected. */
+const FAILURE_LINES = 10;
 /** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
 const DRAIN_GRACE_MS = 300;
 
@@ -28,7 +33,9 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   readonly #around: RelaySurroundings;
   readonly #drain: DrainWatch;
   readonly #tunnels: number;
-  readonly #connectors = new Set<ProxyConnector>();
+  /** ProxyConns that the server has asked for and that are not there yet. */
+  readonly #connectors = new Map<ProxyId, ProxyConnector>();
+  readonly #failures: LogLimit;
   readonly #idleConnectors: LocalConnector[] = [];
   /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
@@ -42,6 +49,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     this.relays = config.relays;
     this.#tunnels = config.tunnels;
     const counters = new RelayCounters(config.relays, config.tunnels + 1, config.counters).block(config.index);
+    this.#failures = new LogLimit(context, FAILURE_LINES);
     this.#around = surroundingsOf(context, counters);
     this.#drain = new DrainWatch(context, counters, () => 0, DRAIN_GRACE_MS);
     new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
@@ -71,25 +79,28 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   }
 
   #onNeedProxy(proxy: ProxyId, worker: number, ticket: Ticket): void {
-    if (this.#proxyAddress === null) return;
-    this.#connectors.add(new ProxyConnector(this.#context.loop, proxy, worker, ticket, this.#proxyAddress, this));
+    if (this.#proxyAddress === null || this.#connectors.size >= MOST_CONNECTORS) return;
+    // no server in its right mind gives a number twice: one of the two could not be closed any more
+    if (this.#connectors.has(proxy) || this.#proxies.has(proxy)) return;
+    const connector = new ProxyConnector(this.#context.loop, proxy, worker, ticket, this.#proxyAddress, this);
+    this.#connectors.set(proxy, connector);
   }
 
   onProxyConnected(connector: ProxyConnector, socket: StreamSocket): void {
-    this.#connectors.delete(connector);
+    this.#connectors.delete(connector.proxy);
     const proxy = new ClientProxyConn(connector.proxy, connector.worker, socket, this.#around, this);
     this.#proxies.set(proxy.id, proxy);
     this.#around.loop.enqueue(proxy);
   }
 
   onProxyFailed(connector: ProxyConnector, reason: string): void {
-    this.#connectors.delete(connector);
-    this.#context.log("warning", "Cannot connect a ProxyConn to the server", { proxy: connector.proxy, reason });
+    this.#connectors.delete(connector.proxy);
+    this.#failures.log("warning", "Cannot connect a ProxyConn to the server", { proxy: connector.proxy, reason });
   }
 
   #onControlLost(): void {
     this.#proxyAddress = null;
-    for (const connector of this.#connectors) connector.cancel();
+    for (const connector of this.#connectors.values()) connector.cancel();
     this.#connectors.clear();
     for (const conn of this.#noticeConns.values()) conn.close();
     this.#noticeConns.clear();
