@@ -58,3 +58,24 @@ export function cpuSecondsOf(program: Program): number {
   const fields = Deno.readTextFileSync(`/proc/${program.pid}/stat`).replace(/^.*\) /s, "").split(" ");
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
+
+/**
+ * Waits until `program` has so many pooled ProxyConns: those beyond the ones kept ready are closed after 10 s of idling.
+ *
+ * @param count How many; left out, whatever there are.
+ * @returns How many there are.
+ */
+export async function pooledAgain(program: Program, count?: number): Promise<number> {
+  const look = async () => {
+    const { proxyConnsOpened, proxyConnsClosed } = await countersOf(program);
+    return proxyConnsOpened - proxyConnsClosed;
+  };
+  const what = `the ${program.name} has ${count} pooled ProxyConns`;
+  return await until(what, look, (pooled) => count === undefined || pooled === count);
+}
+
+/** Bytes of memory that a program has of its own: sockets and pipes are the kernel's. */
+export function memoryOf({ pid }: Program): number {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) * 1024;
+}

@@ -77,3 +77,23 @@ function numbersOf(fields: string): Record<string, number> {
     }),
   );
 }
+
+/** The states of TCP that tests look for, as /proc/net/tcp writes them. */
+const TCP_STATES = { "CLOSE_WAIT": "08", "FIN_WAIT2": "05" } as const;
+
+/** How many TCP connections of the process `pid`, of the same user and network, are in a state. */
+export function connectionsIn(state: keyof typeof TCP_STATES, pid: number): number {
+  const inodes = new Set<string>();
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+    try {
+      const inode = /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`));
+      if (inode !== null) inodes.add(inode[1]);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // closed in the meantime
+    }
+  }
+  const rows = Deno.readTextFileSync(`/proc/${pid}/net/tcp`).trim().split("\n").slice(1);
+  return rows.map((row) => row.trim().split(/\s+/)).filter((fields) =>
+    fields[3] === TCP_STATES[state] && inodes.has(fields[9])
+  ).length;
+}
