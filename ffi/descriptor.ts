@@ -2,6 +2,8 @@
 import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 
+const F_DUPFD_CLOEXEC = 1030;
+
 /** An open file descriptor of this process. A number, so that it can travel between Workers in a shared-memory record. */
 export type Descriptor = number & { readonly brand: "Descriptor" };
 
@@ -26,4 +28,17 @@ export function close(fd: Descriptor): number {
 export function write(fd: Descriptor, bytes: Uint8Array): number {
   const result = libc.write(fd, bytes, bytes.byteLength);
   return result < 0 ? -errno[0] : result;
+}
+
+/**
+ * The lowest number that is free: a descriptor opened now would get it, and all below it are in use.
+ *
+ * @param fd Any open descriptor.
+ * @returns The number, or Infinity when there is none.
+ */
+export function lowestFree(fd: Descriptor): number {
+  const result = libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (result < 0) return Infinity;
+  libc.close(result);
+  return result;
 }

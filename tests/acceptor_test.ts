@@ -16,13 +16,14 @@ interface Door {
 }
 
 /** Listens; who comes belongs to the stage. */
-function open(stage: Stage): Door {
+function open(stage: Stage, mayAccept?: (used: number) => boolean): Door {
   const { fd, address } = listenSomewhere(256);
   const guests: Peer[] = [];
   const pauses: string[] = [];
   const acceptor = new Acceptor(stage.loop, fd, {
     onAccept: (fd) => guests.push(stage.peer(fd)),
     onAcceptPaused: (reason) => pauses.push(reason),
+    mayAccept,
   });
   return { acceptor, address, guests, pauses };
 }
@@ -62,6 +63,27 @@ testOnStage("without descriptors accepting pauses instead of spinning, and nobod
   });
   stage.advance(100);
   stage.until(() => guests.length === 5, "those who waited");
+  acceptor.close();
+});
+
+testOnStage("accepting pauses while so many descriptors are in use as leave no room for others", (stage) => {
+  let full = Infinity;
+  let seen = 0;
+  const mayAccept = (used: number) => (seen = used) < full;
+  const { acceptor, address, guests, pauses } = open(stage, mayAccept);
+  const callers = Array.from({ length: 5 }, () => stage.caller(address));
+  full = Math.max(...callers.map(({ fd }) => fd)) + 3;
+  stage.step(5);
+  assert(guests.length >= 1 && guests.length < 5, `${guests.length} guests`);
+  assertEquals([pauses, seen >= full], [["EMFILE"], true]);
+  const before = guests.length;
+  stage.advance(100);
+  stage.step(5);
+  assertEquals([guests.length, pauses.length], [before, 2], "nothing has changed");
+  full = Infinity;
+  stage.advance(100);
+  stage.until(() => guests.length === 5, "those who waited");
+  assertEquals(pauses.length, 2);
   acceptor.close();
 });
 

@@ -42,7 +42,7 @@ class Scene {
     const visitor = stage.connect(BUFFER_BYTES);
     this.user = visitor.peer;
     stage.step(2);
-    this.conn.start(new PublicConn(visitor.socket, 1, ROW, stage.loop.now, { serve() {} }));
+    this.conn.start(new PublicConn(visitor.socket, 1, ROW, stage.loop.now, { serve() {} }, () => {}));
     const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
     encodeStartRsp(frame, SESSION, START_CONNECTED);
     this.far.sendAll(new Uint8Array(frame.buffer));

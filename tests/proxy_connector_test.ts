@@ -3,7 +3,7 @@
 import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { listenOn } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
-import { ProxyConnector } from "../core/client/proxy_connector.ts";
+import { ProxyConnector, TICKET_MS } from "../core/client/proxy_connector.ts";
 import { proxyId } from "../core/protocol/ids.ts";
 import { encodePreambleAndMeta, PREAMBLE_BYTES } from "../core/protocol/preamble.ts";
 import { newTicket, type Ticket } from "../core/protocol/ticket.ts";
@@ -23,10 +23,15 @@ class Errand {
   socket: StreamSocket | null = null;
 
   constructor(stage: Stage, address: SocketAddress) {
-    this.connector = new ProxyConnector(stage.loop, proxyId(42), 3, TICKET, address, {
-      onProxyConnected: (_connector, socket) => this.socket = socket,
-      onProxyFailed: (_connector, reason) => this.failed.push(reason),
-    });
+    this.connector = new ProxyConnector(
+      stage.loop,
+      { proxy: proxyId(42), worker: 3, ticket: TICKET, deadline: stage.loop.now + TICKET_MS },
+      address,
+      {
+        onProxyConnected: (_connector, socket) => this.socket = socket,
+        onProxyFailed: (_connector, reason) => this.failed.push(reason),
+      },
+    );
   }
 
   done(): void {

@@ -37,6 +37,8 @@ class Scene {
   readonly tickets: ProxyId[] = [];
   /** What went by the ctl_conn. */
   readonly told: string[] = [];
+  /** PublicConns that have no ProxyConn, as the acceptor is told. */
+  waiting = 0;
   readonly #pipes: PipePool;
   #lastProxy = 0;
 
@@ -85,7 +87,7 @@ class Scene {
   /** A PublicConn comes. */
   visit(tunnel = 1): Peer {
     const { socket, peer } = this.stage.connect();
-    new PublicConn(socket, tunnel, 1 as TunnelRow, this.stage.loop.now, this.pool);
+    new PublicConn(socket, tunnel, 1 as TunnelRow, this.stage.loop.now, this.pool, (change) => this.waiting += change);
     this.stage.step(2);
     return peer;
   }
@@ -148,6 +150,7 @@ function testPool(name: string, poolCount: number, body: (scene: Scene, stage: S
     } finally {
       scene.dispose();
     }
+    assertEquals(scene.waiting, 0, "nobody waits for a ProxyConn any more");
   });
 }
 

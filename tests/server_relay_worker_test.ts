@@ -11,6 +11,7 @@ import type { WorkerPost, WorkerStart } from "../core/reactor/reactor_worker.ts"
 import { Phase } from "../core/reactor/shared_state.ts";
 import { RelayCounters } from "../core/relay/counters.ts";
 import { MOST_TUNNELS } from "../core/server/tunnel_rows.ts";
+import { WaitingRoom } from "../core/server/waiting_room.ts";
 import { Record } from "../core/relay/records.ts";
 import { ACCEPTOR, CONTROL, FIRST_RELAY, type RelayConfig } from "../core/server/worker_config.ts";
 import { assert, assertEquals } from "./support/assert.ts";
@@ -63,6 +64,8 @@ class Scene {
       relays: 1,
       counters: new RelayCounters(1, MOST_TUNNELS).memory,
       poolCount: 1,
+      pipes: 4,
+      waitingRoom: new WaitingRoom(1).memory,
       halfCloseTimeoutMs: 0,
     };
     const port = this.#post.port(FIRST_RELAY);

@@ -2,7 +2,7 @@
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { send, setUserTimeout, takeSocketError } from "../../ffi/socket.ts";
-import { isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
+import type { SocketAddress } from "../../ffi/socket_address.ts";
 import type { ProxyId } from "../protocol/ids.ts";
 import { encodePreambleAndMeta, GREETING_BYTES } from "../protocol/preamble.ts";
 import type { Ticket } from "../protocol/ticket.ts";
@@ -10,11 +10,10 @@ import { beginConnect } from "../reactor/begin_connect.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { unpace } from "../relay/pacing.ts";
 import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 
 /** Ms for which trying is worth it: the server gives the ticket up after 10 s. */
-const TICKET_MS = 9000;
+export const TICKET_MS = 9000;
 /** Ms between two attempts. */
 const RETRY_MS = 250;
 
@@ -26,17 +25,24 @@ function prepareProxyConn(fd: Descriptor): void {
   setUserTimeout(fd, PROXY_USER_TIMEOUT_MS);
 }
 
-function prepareLocalProxyConn(fd: Descriptor): void {
-  prepareProxyConn(fd);
-  unpace(fd);
-}
-
 /** Who hears how it went. */
 export interface ProxyConnectorEvents {
   /** The ticket is sent: the socket is a ProxyConn. */
   onProxyConnected(connector: ProxyConnector, socket: StreamSocket): void;
   /** The time is over. */
   onProxyFailed(connector: ProxyConnector, reason: string): void;
+}
+
+/** What the server asks for. */
+export interface ProxyRequest {
+  /** The number of the ProxyConn to be. */
+  readonly proxy: ProxyId;
+  /** The server's relay Worker that waits for it. */
+  readonly worker: number;
+  /** Its ticket. */
+  readonly ticket: Ticket;
+  /** Until when trying is worth it, in ms of the loop's clock. */
+  readonly deadline: number;
 }
 
 /** See the file's head. One thread. */
@@ -59,17 +65,13 @@ export class ProxyConnector implements Task, TimerTarget {
    * Starts to connect.
    *
    * @param loop The Worker's loop.
-   * @param proxy The number of the ProxyConn.
-   * @param worker The server's relay Worker that waits for it.
-   * @param ticket Its ticket.
+   * @param request What the server asks for.
    * @param address The server's proxy port.
    * @param events Who hears how it went.
    */
   constructor(
     loop: EventLoop,
-    proxy: ProxyId,
-    worker: number,
-    ticket: Ticket,
+    { proxy, worker, ticket, deadline }: ProxyRequest,
     address: SocketAddress,
     events: ProxyConnectorEvents,
   ) {
@@ -79,13 +81,12 @@ export class ProxyConnector implements Task, TimerTarget {
     this.#address = address;
     this.#ticket = ticket;
     this.#events = events;
-    this.#deadline = loop.now + TICKET_MS;
+    this.#deadline = deadline;
     this.#try();
   }
 
   #try(): void {
-    const prepare = isLoopback(this.#address) ? prepareLocalProxyConn : prepareProxyConn;
-    const begun = beginConnect(this.#loop, this.#address, this, prepare);
+    const begun = beginConnect(this.#loop, this.#address, this, prepareProxyConn);
     if (typeof begun === "number") return this.#retry(begun);
     this.#socket = begun;
     this.#loop.setTimer(this.#timer, this.#deadline - this.#loop.now);

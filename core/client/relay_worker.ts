@@ -4,11 +4,12 @@ import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
 import type { Notice } from "../protocol/notice_reader.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import { type Ticket, ticketAt } from "../protocol/ticket.ts";
-import { LogLimit } from "../reactor/log_limit.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
+import { LogLimit } from "../reactor/log_limit.ts";
+import { ShortageLog } from "../reactor/shortage_log.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { RelayCounters, type TunnelRow } from "../relay/counters.ts";
+import { Count, RelayCounters, type TunnelRow } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../relay/half_close_watch.ts";
 import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
@@ -17,13 +18,9 @@ import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
-import { ProxyConnector, type ProxyConnectorEvents } from "./proxy_connector.ts";
+import { ProxyConnector, type ProxyConnectorEvents, type ProxyRequest, TICKET_MS } from "./proxy_connector.ts";
 import { CONTROL, type RelayConfig, type Resolved, rowOfTunnel } from "./worker_config.ts";
 
-/** ProxyConns that are connected at the same time: what a server asks for beyond that, it will ask for again. */
-const MOST_CONNECTORS = 4096;
-/** Lines a minute about ProxyConns that could not be connected. */
-const FAILURE_LINES = 10;
 /** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
 const DRAIN_GRACE_MS = 300;
 
@@ -33,8 +30,11 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   readonly #around: RelaySurroundings;
   readonly #drain: DrainWatch;
   readonly #tunnels: number;
-  /** ProxyConns that the server has asked for and that are not there yet. */
-  readonly #connectors = new Map<ProxyId, ProxyConnector>();
+  readonly #connectors = new Set<ProxyConnector>();
+  /** What the server has asked for and there is no room for yet, oldest first. */
+  readonly #requests: ProxyRequest[] = [];
+  readonly #mostProxyConns: number;
+  readonly #shortage: ShortageLog;
   readonly #failures: LogLimit;
   readonly #idleConnectors: LocalConnector[] = [];
   /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
@@ -49,8 +49,10 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     this.relays = config.relays;
     this.#tunnels = config.tunnels;
     const counters = new RelayCounters(config.relays, config.tunnels + 1, config.counters).block(config.index);
-    this.#failures = new LogLimit(context, FAILURE_LINES);
-    this.#around = surroundingsOf(context, counters);
+    this.#mostProxyConns = config.proxyConns;
+    this.#shortage = new ShortageLog(context);
+    this.#failures = new LogLimit(context, 1);
+    this.#around = surroundingsOf(context, counters, config.pipes);
     this.#drain = new DrainWatch(context, counters, () => 0, DRAIN_GRACE_MS);
     new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
   }
@@ -79,28 +81,42 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   }
 
   #onNeedProxy(proxy: ProxyId, worker: number, ticket: Ticket): void {
-    if (this.#proxyAddress === null || this.#connectors.size >= MOST_CONNECTORS) return;
-    // no server in its right mind gives a number twice: one of the two could not be closed any more
-    if (this.#connectors.has(proxy) || this.#proxies.has(proxy)) return;
-    const connector = new ProxyConnector(this.#context.loop, proxy, worker, ticket, this.#proxyAddress, this);
-    this.#connectors.set(proxy, connector);
+    if (this.#proxyAddress === null) return;
+    this.#requests.push({ proxy, worker, ticket, deadline: this.#context.loop.now + TICKET_MS });
+    this.#connectRequested();
+    if (this.#requests.length === 0) return;
+    this.#shortage.note("Too few descriptors for another ProxyConn; visitors wait", { most: this.#mostProxyConns });
+  }
+
+  /** A ProxyConn may need a LocalConn: were all descriptors ProxyConns, none of them could serve anybody. */
+  #connectRequested(): void {
+    const { loop, counters } = this.#around;
+    while (this.#requests.length > 0 && this.#proxyAddress !== null) {
+      const present = counters[Count.proxyConnsOpened] - counters[Count.proxyConnsClosed];
+      if (present + this.#connectors.size >= this.#mostProxyConns) return;
+      const request = this.#requests.shift()!;
+      if (request.deadline <= loop.now) continue;
+      this.#connectors.add(new ProxyConnector(loop, request, this.#proxyAddress, this));
+    }
   }
 
   onProxyConnected(connector: ProxyConnector, socket: StreamSocket): void {
-    this.#connectors.delete(connector.proxy);
+    this.#connectors.delete(connector);
     const proxy = new ClientProxyConn(connector.proxy, connector.worker, socket, this.#around, this);
     this.#proxies.set(proxy.id, proxy);
     this.#around.loop.enqueue(proxy);
   }
 
   onProxyFailed(connector: ProxyConnector, reason: string): void {
-    this.#connectors.delete(connector.proxy);
+    this.#connectors.delete(connector);
     this.#failures.log("warning", "Cannot connect a ProxyConn to the server", { proxy: connector.proxy, reason });
+    this.#connectRequested();
   }
 
   #onControlLost(): void {
     this.#proxyAddress = null;
-    for (const connector of this.#connectors.values()) connector.cancel();
+    this.#requests.length = 0;
+    for (const connector of this.#connectors) connector.cancel();
     this.#connectors.clear();
     for (const conn of this.#noticeConns.values()) conn.close();
     this.#noticeConns.clear();
@@ -183,6 +199,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
 
   onProxyClosed(proxy: ClientProxyConn): void {
     if (this.#proxies.get(proxy.id) === proxy) this.#proxies.delete(proxy.id);
+    if (this.#requests.length > 0) this.#connectRequested();
   }
 
   onMessage(message: unknown): void {

@@ -8,6 +8,7 @@ import { VERSION } from "../config/version.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
+import { shareDescriptors } from "../relay/descriptor_share.ts";
 import { Program } from "../supervisor/program.ts";
 import { RememberedName } from "./remembered_name.ts";
 import {
@@ -25,11 +26,12 @@ import {
  * @param config The configuration.
  */
 export async function runClient(config: ClientConfig): Promise<void> {
-  raiseDescriptorLimit();
+  const limit = raiseDescriptorLimit();
   const relays = Array.from({ length: config.workThreadNums }, (_, index) => FIRST_RELAY + index);
   const tunnels = config.tunnels.length;
   const counters = new RelayCounters(relays.length, tunnels + 1);
   const names = new Names(config);
+  const { connections, pipes } = shareDescriptors(limit, FIRST_RELAY + relays.length, relays.length);
   const program = new Program({
     name: "cproxy-client",
     logLevel: config.logLevel,
@@ -52,6 +54,8 @@ export async function runClient(config: ClientConfig): Promise<void> {
           tunnels,
           counters: counters.memory,
           halfCloseTimeoutMs: config.halfCloseTimeoutMs,
+          pipes,
+          proxyConns: Math.max(1, Math.floor(connections / 2 / relays.length)),
         } satisfies RelayConfig,
         hears: [CONTROL],
       })),

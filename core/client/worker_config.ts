@@ -53,6 +53,10 @@ export interface RelayConfig {
   readonly counters: SharedArrayBuffer;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
   readonly halfCloseTimeoutMs: number;
+  /** Pipes that this Worker may have at a time. */
+  readonly pipes: number;
+  /** ProxyConns that this Worker may have at a time, each of which may need a LocalConn. */
+  readonly proxyConns: number;
 }
 
 /**

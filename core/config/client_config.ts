@@ -75,7 +75,7 @@ const tunnelSettings = {
     example: "9000",
   },
   name: {
-    value: kinds.name,
+    value: kinds.tunnelName,
     default: "default",
     meaning: "Name of the tunnel in logs and metrics",
     example: "web",

@@ -1,5 +1,5 @@
 // Accepts connections of one listening socket, and survives a process that is out of descriptors.
-import { close, type Descriptor } from "../../ffi/descriptor.ts";
+import { close, type Descriptor, lowestFree } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { accept } from "../../ffi/socket.ts";
 import type { Channel, EventLoop } from "./event_loop.ts";
@@ -7,7 +7,7 @@ import { Timer, type TimerTarget } from "./timer_queue.ts";
 
 /** Connections accepted in one turn, so that a flood of them leaves time for the rest. */
 const BATCH = 64;
-/** Ms for which accepting pauses when it failed for want of descriptors or memory. */
+/** Ms for which accepting pauses when it failed, or would leave too few descriptors. */
 const PAUSE_MS = 100;
 
 /** What happens at a listener. */
@@ -24,6 +24,12 @@ export interface AcceptorEvents {
    * @param reason The errno's name.
    */
   onAcceptPaused(reason: string): void;
+  /**
+   * Whether another connection may be accepted. Default: any number, until there are no descriptors.
+   *
+   * @param used How many descriptors of the process are in use, at least.
+   */
+  mayAccept?(used: number): boolean;
 }
 
 /** Watches one listener, level-triggered. One thread. */
@@ -46,8 +52,11 @@ export class Acceptor implements Channel, TimerTarget {
   onEvents(): void {
     for (let i = 0; i < BATCH; i++) {
       const fd = accept(this.fd);
-      if (fd >= 0) this.#events.onAccept(fd as Descriptor);
-      else if (fd === -Errno.EAGAIN) return;
+      if (fd >= 0) {
+        this.#events.onAccept(fd as Descriptor);
+        // the kernel gives the lowest free number (open(2))
+        if (this.#events.mayAccept?.(fd + 1) === false) return this.#pauseFor(Errno.EMFILE);
+      } else if (fd === -Errno.EAGAIN) return;
       // a connection that ended in the queue, or a signal (accept(2))
       else if (fd !== -Errno.ECONNABORTED && fd !== -Errno.EINTR) return this.#pauseFor(-fd);
     }
@@ -61,6 +70,7 @@ export class Acceptor implements Channel, TimerTarget {
 
   /** Resumes after a pause. */
   onTimer(): void {
+    if (this.#events.mayAccept?.(lowestFree(this.fd)) === false) return this.#pauseFor(Errno.EMFILE);
     this.#loop.enableListener(this, true);
   }
 

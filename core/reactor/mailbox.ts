@@ -5,9 +5,6 @@ import type { Channel, MailSource } from "./event_loop.ts";
 import { SharedState } from "./shared_state.ts";
 import { RECORD_WORDS, RingReader, RingWriter } from "./spsc_ring.ts";
 
-/** Records that may wait for a full ring before this Worker counts as behind: a few bursts of a busy program. */
-const MOST_KEPT = 4096;
-
 /** One Worker's part of the wiring between Workers. Posted to it at start. */
 export interface Wiring {
   /** The Worker's number. */
@@ -85,11 +82,6 @@ export class Mailbox implements Channel, MailSource {
     this.#handler = handler;
   }
 
-  /** So many records have found rings full that no peer should be allowed to cause more. */
-  get isBehind(): boolean {
-    return this.#kept > MOST_KEPT;
-  }
-
   /** Being woken is all that the event means. */
   onEvents(): void {}
 
@@ -116,6 +108,11 @@ export class Mailbox implements Channel, MailSource {
       this.#kept++;
     }
     this.#state.wake(to);
+  }
+
+  /** Whether this Worker is the one that may tell of a shortage in this minute. */
+  mayTellShortage(): boolean {
+    return this.#state.mayTellShortage();
   }
 
   /** Says that the loop is about to sleep; false when there is mail. */

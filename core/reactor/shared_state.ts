@@ -13,6 +13,8 @@ export const Phase = {
 } as const;
 
 const PHASE = 0;
+const SHORTAGE_TOLD = 1;
+const SHORTAGE_INTERVAL_S = 60;
 const ROW_WORDS = 16;
 const SLEEPING = 0;
 const TURNS = 1;
@@ -56,6 +58,15 @@ export class SharedState {
     if (phase <= this.phase) return;
     Atomics.store(this.#words, PHASE, phase);
     for (let worker = 0; worker < this.#wakeFds.length; worker++) signalEventfd(this.#wakeFds[worker]);
+  }
+
+  /** Whether a shortage may be told: of all Workers that ask within a minute, one is told so. */
+  mayTellShortage(): boolean {
+    // seconds since 1970, which every thread counts alike; 0 is never
+    const now = Math.floor(Date.now() / 1000) & 0x7fff_ffff;
+    const told = Atomics.load(this.#words, SHORTAGE_TOLD);
+    if (told !== 0 && Math.abs(now - told) < SHORTAGE_INTERVAL_S) return false;
+    return Atomics.compareExchange(this.#words, SHORTAGE_TOLD, told, now) === told;
   }
 
   /** Wakes a Worker if it sleeps: of many callers, one writes its eventfd. */

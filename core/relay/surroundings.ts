@@ -19,17 +19,17 @@ export interface RelaySurroundings {
 }
 
 /**
- * Makes the surroundings of a relay Worker, with its first pipe.
+ * Makes the surroundings of a relay Worker.
  *
  * @param context The Worker.
  * @param counters Its block.
- * @throws {SystemError} When not even one pipe can be made.
+ * @param pipes How many pipes it may have at a time.
  */
-export function surroundingsOf(context: ReactorContext, counters: Float64Array): RelaySurroundings {
+export function surroundingsOf(context: ReactorContext, counters: Float64Array, pipes: number): RelaySurroundings {
   const debugging = context.logs("debug");
   return {
     loop: context.loop,
-    pipes: new PipePool(),
+    pipes: new PipePool(pipes),
     counters,
     debugging,
     debug(message, proxy, session, detail) {

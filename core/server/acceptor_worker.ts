@@ -7,12 +7,12 @@ import { type AddressRange, addressRanges } from "../protocol/address_range.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
-import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
+import { ShortageLog } from "../reactor/shortage_log.ts";
 import { Record } from "../relay/records.ts";
-import { paceFromAfar, unpace } from "../relay/pacing.ts";
 import { watchPeers } from "../relay/peer_watch.ts";
 import { AddressFilter } from "./address_filter.ts";
 import { RefusalLog } from "./refusal_log.ts";
+import { WaitingRoom } from "./waiting_room.ts";
 import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "./worker_config.ts";
 
 /** Who may connect to a port: the allow list and the deny list. */
@@ -39,20 +39,24 @@ class ServerAcceptor implements Reactor {
   readonly #filter: AddressFilter | null;
   /** The address of who was accepted last. */
   readonly #ip = new Int32Array(IP_WORDS);
-  readonly #pauses: AcceptPauseLog;
+  readonly #shortage: ShortageLog;
+  readonly #room: WaitingRoom;
+  /** PublicConns that were dealt out, modulo 2³². */
+  #dealt = 0;
   #nextRelay = 0;
 
   constructor(context: ReactorContext, config: AcceptorConfig) {
     this.#context = context;
     this.#config = config;
     this.#filter = filterOf([addressRanges(config.allow), addressRanges(config.deny)]);
-    this.#pauses = new AcceptPauseLog(context, "public port");
+    this.#shortage = new ShortageLog(context);
+    this.#room = new WaitingRoom(config.relays, config.waitingRoom);
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {
     switch (words[at]) {
       case Record.LISTEN:
-        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
+        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4], words[at + 5]);
       case Record.LISTEN_RANGE:
         return this.#addRange(words, at);
       case Record.UNLISTEN:
@@ -69,16 +73,15 @@ class ServerAcceptor implements Reactor {
     this.#ranges.set(tunnelId, ranges);
   }
 
-  #listen(tunnelId: number, control: number, tunnel: number, row: number, grant: number, port: number): void {
+  #listen(tunnelId: number, control: number, tunnel: number, row: number, port: number): void {
     const filter = filterOf(this.#ranges.get(tunnelId) ?? [[], []]);
     this.#ranges.delete(tunnelId);
-    const fd = listenOn(withPort(this.#config.binds[grant], port));
+    const fd = listenOn(withPort(this.#config.bind, port));
     const address = fd < 0 ? null : localAddress(fd as Descriptor);
     if (address === null) {
       return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
     }
     watchPeers(fd as Descriptor);
-    unpace(fd as Descriptor);
     // inherited as well: sessions are guarded so, see StreamSocket, and who is refused is reset
     resetOnClose(fd as Descriptor);
     const opened = portOf(address);
@@ -90,20 +93,29 @@ class ServerAcceptor implements Reactor {
       refusals: new RefusalLog(this.#context, { port: opened, client: control, tunnel }),
       acceptor: new Acceptor(this.#context.loop, fd as Descriptor, {
         onAccept: (conn) => this.#onAccept(conn, door),
-        onAcceptPaused: (reason) => this.#pauses.note(reason, opened),
+        onAcceptPaused: (reason) => this.#onAcceptPaused(reason, opened),
+        mayAccept: (used) => this.#mayAccept(used),
       }),
     };
     this.#doors.set(tunnelId, door);
     this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, opened, 0);
   }
 
+  #onAcceptPaused(reason: string, port: number): void {
+    this.#shortage.note("Cannot accept on a public port; connections wait", { port, reason });
+  }
+
+  /** Every PublicConn needs a ProxyConn: as many descriptors as wait for one are as good as in use. */
+  #mayAccept(used: number): boolean {
+    const { full } = this.#config;
+    // half of all is never too many, and then nothing need be counted
+    return used * 2 < full || used + this.#room.waiting(this.#dealt) < full;
+  }
+
   #onAccept(fd: Descriptor, door: Door): void {
-    if (!this.#admits(door.filter)) {
-      close(fd);
-      return door.refusals.note();
-    }
-    paceFromAfar(fd);
-    this.#deal(fd, door.control, door.tunnel, door.row);
+    if (this.#admits(door.filter)) return this.#deal(fd, door.control, door.tunnel, door.row);
+    close(fd);
+    door.refusals.note();
   }
 
   /** Whether both lists, the operator's and the client's, let in who was accepted last. */
@@ -120,6 +132,7 @@ class ServerAcceptor implements Reactor {
       this.#context.log("debug", "PublicConn has come", { peer, client: control, tunnel, relay: this.#nextRelay });
     }
     this.#context.mailbox.send(FIRST_RELAY + this.#nextRelay, Record.PUBLIC_CONN, fd, control, tunnel, row);
+    this.#dealt = (this.#dealt + 1) | 0;
     this.#nextRelay = (this.#nextRelay + 1) % this.#config.relays;
   }
 

@@ -5,11 +5,10 @@ import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../..
 import { portOf } from "../../ffi/socket_address.ts";
 import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../protocol/preamble.ts";
-import { AcceptPauseLog } from "../reactor/accept_pause_log.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { LogLimit } from "../reactor/log_limit.ts";
 import type { ReactorContext } from "../reactor/reactor_worker.ts";
-import { paceFromAfar, unpace } from "../relay/pacing.ts";
+import { ShortageLog } from "../reactor/shortage_log.ts";
 import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
 import { LoginThrottle } from "./login_throttle.ts";
@@ -56,24 +55,23 @@ export class Entrance implements ProxyGreetingEvents {
     setDeferAccept(config.proxyListener, GREETING_DEFER_S);
     watchPeers(config.proxyListener);
     setUserTimeout(config.proxyListener, PROXY_USER_TIMEOUT_MS);
-    unpace(config.proxyListener);
     this.#ctlAcceptor = this.#acceptOn(config.ctlListener, "ctl_port", (fd) => this.#onCtlConn(fd));
     this.#acceptOn(config.proxyListener, "proxy_port", (fd) => this.#onProxyConn(fd));
   }
 
   #acceptOn(listener: Descriptor, what: string, onAccept: (fd: Descriptor) => void): Acceptor {
-    const pauses = new AcceptPauseLog(this.#context, what);
+    const shortage = new ShortageLog(this.#context);
     const port = portOf(localAddress(listener)!);
     return new Acceptor(this.#context.loop, listener, {
       onAccept,
-      onAcceptPaused: (reason) => pauses.note(reason, port),
+      onAcceptPaused: (reason) => shortage.note(`Cannot accept on ${what}; connections wait`, { port, reason }),
     });
   }
 
   #onCtlConn(fd: Descriptor): void {
     const address = lastAddress();
     const network = networkOf(address);
-    const login = new Login(this.#context.loop, fd, address, this.#config.grants, this.#loginEvents(network));
+    const login = new Login(this.#context.loop, fd, address, this.#config.token, this.#loginEvents(network));
     this.#strangers.admit(login, network);
   }
 
@@ -91,7 +89,6 @@ export class Entrance implements ProxyGreetingEvents {
 
   /** Nearly always the greeting has come with the connection, and then there is no stranger to count. */
   #onProxyConn(fd: Descriptor): void {
-    paceFromAfar(fd);
     const greeting = new ProxyGreeting(this.#context.loop, fd, this);
     if (greeting.isPending) this.#strangers.admit(greeting, networkOf(lastAddress()));
   }

@@ -15,9 +15,9 @@ export class PublicConn implements Task {
   readonly row: TunnelRow;
   /** Since when it has been waiting, in ms of the loop's clock. */
   readonly since: number;
-  /** It has a ProxyConn, or is closed. */
-  settled: boolean = false;
   readonly #pool: { serve(conn: PublicConn): void };
+  readonly #onWaiting: (change: 1 | -1) => void;
+  #settled = false;
   #ready = false;
 
   /**
@@ -28,6 +28,7 @@ export class PublicConn implements Task {
    * @param row Where that tunnel is counted.
    * @param since Ms of the loop's clock.
    * @param pool Serves it, when its first event has told whether there is payload already.
+   * @param onWaiting Hears that it waits (1), at once, and that it does not wait any more (-1).
    */
   constructor(
     socket: StreamSocket,
@@ -35,13 +36,27 @@ export class PublicConn implements Task {
     row: TunnelRow,
     since: number,
     pool: { serve(conn: PublicConn): void },
+    onWaiting: (change: 1 | -1) => void,
   ) {
     this.socket = socket;
     this.tunnel = tunnel;
     this.row = row;
     this.since = since;
     this.#pool = pool;
+    this.#onWaiting = onWaiting;
     socket.task = this;
+    onWaiting(1);
+  }
+
+  /** It has a ProxyConn, or is closed. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  set settled(settled: boolean) {
+    if (settled === this.#settled) return;
+    this.#settled = settled;
+    this.#onWaiting(settled ? -1 : 1);
   }
 
   /** A reset while waiting ends it; payload and FIN stay in the socket for the session to come. */

@@ -14,6 +14,7 @@ import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
 import { MOST_TUNNELS } from "./tunnel_rows.ts";
+import { WaitingRoom } from "./waiting_room.ts";
 import { CONTROL, type RelayConfig } from "./worker_config.ts";
 
 interface Expected {
@@ -28,13 +29,15 @@ class ServerRelay implements Reactor, ProxyRequests {
   readonly #pools = new Map<ControlId, ProxyPool>();
   readonly #tickets = new Map<ProxyId, Expected>();
   readonly #drain: DrainWatch;
+  readonly #room: WaitingRoom;
   #lastProxy = 0;
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
     this.#config = config;
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters).block(config.index);
-    this.#around = surroundingsOf(context, counters);
+    this.#around = surroundingsOf(context, counters, config.pipes);
+    this.#room = new WaitingRoom(config.relays, config.waitingRoom);
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
     new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
   }
@@ -83,12 +86,16 @@ class ServerRelay implements Reactor, ProxyRequests {
   }
 
   #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number, row: TunnelRow): void {
+    this.#room.take(this.#config.index);
     const socket = new StreamSocket(this.#context.loop, fd, true);
     const pool = this.#pools.get(control);
     // its client left while the connection was on its way here
     if (pool === undefined) return socket.close();
-    new PublicConn(socket, tunnel, row, this.#context.loop.now, pool);
+    new PublicConn(socket, tunnel, row, this.#context.loop.now, pool, this.#onWaiting);
   }
+
+  /** One closure for all PublicConns. */
+  readonly #onWaiting = (change: 1 | -1): void => this.#room.count(this.#config.index, change);
 
   /** A ticket is good once. */
   #onProxyConn(fd: Descriptor, proxy: ProxyId, ticket: Ticket): void {

@@ -1,5 +1,5 @@
 // The server's supervisor, in the main isolate: it opens the two ports, starts the Workers, and ends the program.
-import { close, type Descriptor } from "../../ffi/descriptor.ts";
+import type { Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { raiseDescriptorLimit } from "../../ffi/process.ts";
 import { resolveHost } from "../../ffi/resolve.ts";
@@ -9,9 +9,10 @@ import type { ServerConfig } from "../config/server_config.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
+import { shareDescriptors } from "../relay/descriptor_share.ts";
 import { Program, StartError } from "../supervisor/program.ts";
-import { grantsOf } from "./grant.ts";
 import { MOST_TUNNELS } from "./tunnel_rows.ts";
+import { WaitingRoom } from "./waiting_room.ts";
 import {
   ACCEPTOR,
   type AcceptorConfig,
@@ -33,14 +34,14 @@ const STRANGERS_SHARE = 4;
 export async function runServer(config: ServerConfig): Promise<void> {
   const limit = raiseDescriptorLimit();
   const bind = await resolveBind(config.bind);
-  const grants = grantsOf(config);
-  const binds = await Promise.all(grants.map((grant) => resolvePublicBind(grant.bind)));
   const ctlListener = openListener(withPort(bind, config.ctlPort), "ctl_port");
   const proxyListener = openListener(withPort(bind, config.proxyPort), "proxy_port");
   const ctlAddress = localAddress(ctlListener)!;
   const proxyAddress = localAddress(proxyListener)!;
   const relays = config.workThreadNums;
   const counters = new RelayCounters(relays, MOST_TUNNELS);
+  const waitingRoom = new WaitingRoom(relays).memory;
+  const { full, pipes } = shareDescriptors(limit, FIRST_RELAY + relays, relays);
   const program = new Program({
     name: "cproxy-server",
     logLevel: config.logLevel,
@@ -57,9 +58,10 @@ export async function runServer(config: ServerConfig): Promise<void> {
           proxyPort: portOf(proxyAddress),
           relays,
           counters: counters.memory,
-          grants,
+          token: config.token,
           maxUnauthenticated: Math.max(1, Math.min(config.maxUnauthenticated, Math.floor(limit / STRANGERS_SHARE))),
           maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
+          bind: config.bind,
           heartbeatIntervalMs: config.heartbeatIntervalMs,
           heartbeatTimeoutMs: config.heartbeatTimeoutMs,
         } satisfies ControlConfig,
@@ -68,7 +70,14 @@ export async function runServer(config: ServerConfig): Promise<void> {
       {
         name: "acceptor",
         module: new URL("./acceptor_worker.ts", import.meta.url),
-        config: { binds, allow: config.publicAllow, deny: config.publicDeny, relays } satisfies AcceptorConfig,
+        config: {
+          bind,
+          allow: config.publicAllow,
+          deny: config.publicDeny,
+          relays,
+          full,
+          waitingRoom,
+        } satisfies AcceptorConfig,
         hears: [CONTROL],
       },
       ...relayNumbers(relays).map((_, index): WorkerSpec => ({
@@ -80,6 +89,8 @@ export async function runServer(config: ServerConfig): Promise<void> {
           counters: counters.memory,
           halfCloseTimeoutMs: config.halfCloseTimeoutMs,
           poolCount: Math.ceil(config.poolCount / relays),
+          pipes,
+          waitingRoom,
         } satisfies RelayConfig,
         // what the control Worker said about a client comes before the client's connections
         hears: [CONTROL, ACCEPTOR],
@@ -93,7 +104,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
     workers: relays,
     descriptors: limit,
   });
-  if (grants[0].token === null) warnOpenServer(ctlAddress);
+  if (config.token === null) warnOpenServer(ctlAddress);
 }
 
 function relayNumbers(relays: number): number[] {
@@ -112,13 +123,6 @@ async function resolveBind(host: string): Promise<SocketAddress> {
   } catch (error) {
     throw new StartError((error as Error).message);
   }
-}
-
-/** Finds out at start, and not with the first tunnel, whether ports can be opened there. */
-async function resolvePublicBind(host: string): Promise<SocketAddress> {
-  const address = await resolveBind(host);
-  close(openListener(address, "public_bind with port"));
-  return address;
 }
 
 function openListener(address: SocketAddress, setting: string): Descriptor {

@@ -1,7 +1,6 @@
 // What the supervisor tells the server's Workers at start, and the numbers by which they know each other.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
-import type { Grant } from "./grant.ts";
 
 /** The control Worker's number. */
 export const CONTROL = 0;
@@ -22,12 +21,14 @@ export interface ControlConfig {
   readonly relays: number;
   /** Memory of the counters. */
   readonly counters: SharedArrayBuffer;
-  /** The tokens and what each grants. */
-  readonly grants: readonly Grant[];
+  /** The shared secret; null serves clients on loopback only. */
+  readonly token: string | null;
   /** Connections that have not logged in: most in all, 1 up. */
   readonly maxUnauthenticated: number;
   /** Most of one address, 1 up. */
   readonly maxUnauthenticatedPerAddress: number;
+  /** The address of public ports, for people. */
+  readonly bind: string;
   /** Ms between heartbeats. */
   readonly heartbeatIntervalMs: number;
   /** Ms of silence after which a client counts as dead. */
@@ -36,14 +37,18 @@ export interface ControlConfig {
 
 /** For the acceptor Worker. */
 export interface AcceptorConfig {
-  /** Where public ports are opened, by the id of their client's grant; the ports of these do not count. */
-  readonly binds: readonly SocketAddress[];
+  /** Where public ports are opened; its port does not count. */
+  readonly bind: SocketAddress;
   /** Address ranges whose PublicClients are taken on any public port; empty is everybody's. */
   readonly allow: readonly string[];
   /** Address ranges whose PublicClients are not taken on any public port. */
   readonly deny: readonly string[];
   /** How many relay Workers there are. */
   readonly relays: number;
+  /** Descriptors in use with which there is room for no connection more. */
+  readonly full: number;
+  /** Memory of the WaitingRoom. */
+  readonly waitingRoom: SharedArrayBuffer;
 }
 
 /** For a relay Worker. */
@@ -58,4 +63,8 @@ export interface RelayConfig {
   readonly halfCloseTimeoutMs: number;
   /** Idle ProxyConns that this Worker keeps ready for each client. */
   readonly poolCount: number;
+  /** Pipes that this Worker may have at a time. */
+  readonly pipes: number;
+  /** Memory of the WaitingRoom. */
+  readonly waitingRoom: SharedArrayBuffer;
 }
