@@ -19,6 +19,7 @@ const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const TCP_DEFER_ACCEPT = 9;
+const TCP_CONGESTION = 13;
 const TCP_USER_TIMEOUT = 18;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
@@ -29,6 +30,8 @@ const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
 const SIOCOUTQ = 0x5411;
 const MAX_ADDRESS = 128;
+/** Bytes of the name of a congestion control, with its final zero (TCP_CA_NAME_MAX). */
+const MAX_CONTROL_NAME = 16;
 
 // scratch memory of this Worker, reused by every call: nothing is allocated per connection
 const integer = new Int32Array(1);
@@ -241,6 +244,26 @@ export function setUserTimeout(fd: Descriptor, timeoutMs: number): void {
  */
 export function setDeferAccept(listener: Descriptor, seconds: number): void {
   setOption(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds);
+}
+
+/** The name of a TCP socket's congestion control, such as `cubic` (TCP_CONGESTION, tcp(7)); empty for any other socket. */
+export function congestionControl(fd: Descriptor): string {
+  const name = new Uint8Array(MAX_CONTROL_NAME);
+  addressLength[0] = MAX_CONTROL_NAME;
+  if (libc.getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, addressLength) < 0) return "";
+  return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
+}
+
+/**
+ * Gives a TCP socket a congestion control, and what a listener accepts the same.
+ *
+ * @param fd The socket.
+ * @param name The ASCII bytes of one that the kernel has and the user may choose, such as `reno`.
+ * @returns 0, or a negated errno: ENOENT, EPERM.
+ */
+export function setCongestionControl(fd: Descriptor, name: Uint8Array<ArrayBuffer>): number {
+  const result = libc.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, name.length);
+  return result < 0 ? -errno[0] : result;
 }
 
 function setOption(fd: Descriptor, level: number, name: number, value: number): void {

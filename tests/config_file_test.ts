@@ -10,6 +10,8 @@ const OPEN = { allow: [], deny: [] };
 Deno.test("a file says everything that the server's flags say", () => {
   const text = `
 bind: "::1"
+public_bind: "::"
+max_connections: 4
 ctl_port: 1
 proxy_port: "2"
 work_thread_nums: 3
@@ -28,10 +30,13 @@ log_format: json
 `;
   assertEquals(serverConfig(["--config=server.yaml"], { files: { "server.yaml": text } }), {
     bind: "::1",
+    publicBind: "::",
     ctlPort: 1,
     proxyPort: 2,
     workThreadNums: 3,
     token: "t",
+    tokens: [],
+    maxConnections: 4,
     publicAllow: ["10.0.0.0/8", "2001:db8::/32"],
     publicDeny: ["10.1.0.0/16"],
     poolCount: 5,
@@ -115,7 +120,7 @@ const SERVER_MISTAKES: [string, string, string][] = [
   ["a list for a value", "ctl_port: [1]", "x.yaml:1: ctl_port: expected a port from 0 to 65535, got a list"],
   ["a mapping for a value", "ctl_port: {a: 1}", "x.yaml:1: ctl_port: expected a port from 0 to 65535, got a mapping"],
   ["an unknown key that is like one", "bind: a\n'ctlport': 1", "x.yaml:2: ctlport: unknown key, did you mean ctl_port"],
-  ["a key of the client", "tunnels: []", "x.yaml:1: tunnels: unknown key, expected one of bind, ctl_port,"],
+  ["a key of the client", "tunnels: []", "x.yaml:1: tunnels: unknown key, expected one of bind, public_bind,"],
   ["a key with a line break", '"a\\nb": 1', 'x.yaml:1: "a\\nb": unknown key, expected one of bind,'],
   ["a key that objects inherit", "__proto__: 1", "x.yaml:1: __proto__: unknown key, expected one of bind,"],
   ["a list for a file", "- bind", 'x.yaml:1: expected keys with values, as in "bind: …", got a list'],
@@ -167,7 +172,7 @@ const CLIENT_MISTAKES: [string, string, string][] = [
     "log_level: info",
     "x.yaml: No tunnel, expected --local_server=127.0.0.1:7777 or a YAML file with tunnels",
   ],
-  ["a list that is none", "tunnels: a:1", 'x.yaml:1: tunnels: expected a list, got "a:1"'],
+  ["a list that is none", "tunnels: a:1", "x.yaml:1: tunnels: expected a list, got text"],
   ["a list without a value", "tunnels:", "x.yaml:1: tunnels: expected a list, got nothing"],
   [
     "a tunnel that is none",
@@ -225,6 +230,24 @@ Deno.test("the examples are right", () => {
   const client = Deno.readTextFileSync(new URL("../examples/client.yaml", import.meta.url));
   const { tunnels } = clientConfig(["--config=c"], { files: { c: client } });
   assertEquals(tunnels.map(({ name, remotePort }) => [name, remotePort]), [["web", 9000], ["ssh", 0], ["app", 9001]]);
+});
+
+Deno.test("the example of tokens is right, and shows every key of an entry", () => {
+  const text = Deno.readTextFileSync(new URL("../examples/server.yaml", import.meta.url));
+  const list = /^# tokens:\n(?:#.*\n)+/m.exec(text)![0].replaceAll(/^# ?/gm, "");
+  const files = { "etc/s": list, "etc/alice.token": "a", "etc/bob.token": "b" };
+  const [alice, bob] = serverConfig(["--config=etc/s"], { files }).tokens;
+  assertEquals(alice, {
+    name: "alice",
+    token: "a",
+    ports: [{ low: 8000, high: 8010 }, { low: 9000, high: 9000 }],
+    maxTunnels: 5,
+    maxConnections: 200,
+    maxConnectionsPerTunnel: 50,
+    publicBind: "192.0.2.8",
+  });
+  const rules = { maxTunnels: null, maxConnections: null, maxConnectionsPerTunnel: null, publicBind: null };
+  assertEquals(bob, { name: "bob", token: "b", ports: [{ low: 8100, high: 8199 }], ...rules });
 });
 
 Deno.test("the examples show every key, also those that are commented out", () => {

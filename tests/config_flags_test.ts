@@ -8,10 +8,13 @@ const LOCAL = "--local_server=127.0.0.1:7777";
 Deno.test("without flags the server has its defaults", () => {
   assertEquals(serverConfig([]), {
     bind: "0.0.0.0",
+    publicBind: "0.0.0.0",
     ctlPort: 8080,
     proxyPort: 8090,
     workThreadNums: Math.min(navigator.hardwareConcurrency, 64),
     token: null,
+    tokens: [],
+    maxConnections: null,
     publicAllow: [],
     publicDeny: [],
     poolCount: 4,
@@ -50,6 +53,8 @@ Deno.test("with a local server only the client has its defaults", () => {
 Deno.test("every flag of the server reaches its setting", () => {
   const args = [
     "--bind=[::1]",
+    "--public_bind=::",
+    "--max_connections=4",
     "--ctl_port=1",
     "--proxy_port=2",
     "--work_thread_nums=3",
@@ -70,10 +75,13 @@ Deno.test("every flag of the server reaches its setting", () => {
   args.push("--log_format=json");
   assertEquals(serverConfig(args), {
     bind: "::1",
+    publicBind: "::",
     ctlPort: 1,
     proxyPort: 2,
     workThreadNums: 3,
     token: "t",
+    tokens: [],
+    maxConnections: 4,
     publicAllow: ["10.0.0.0/8", "::1/128"],
     publicDeny: ["10.1.0.0/16"],
     poolCount: 5,

@@ -7,14 +7,16 @@ import type { CtlMessage } from "../core/protocol/messages.ts";
 import type { LogFields } from "../core/reactor/reactor_worker.ts";
 import { RelayCounters } from "../core/relay/counters.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "../core/server/control_map.ts";
-import type { Tunnel } from "../core/server/control.ts";
+import type { Control, Tunnel } from "../core/server/control.ts";
 import { TunnelRows } from "../core/server/tunnel_rows.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { exchange, messagesAt, only } from "./support/ctl_peer.ts";
+import { grant } from "./support/grants.ts";
 import { newTunnelReq } from "./support/messages.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
 const HEARTBEAT_MS = 10_000;
+const ANYTHING = grant();
 
 /** A map, and what it had done. */
 class Town implements ControlMapActions {
@@ -26,15 +28,16 @@ class Town implements ControlMapActions {
   readonly counters = new RelayCounters(1, 5);
   readonly forwarded: [ControlId, SessionMessage][] = [];
 
-  constructor(stage: Stage, bind = "0.0.0.0") {
+  constructor(stage: Stage) {
     this.stage = stage;
     const heartbeats = { heartbeatIntervalMs: HEARTBEAT_MS, heartbeatTimeoutMs: 3 * HEARTBEAT_MS };
-    this.map = new ControlMap(this, new TunnelRows(this.counters, 2), { proxyPort: 8090, bind, ...heartbeats });
+    this.map = new ControlMap(this, new TunnelRows(this.counters, 2), { proxyPort: 8090, ...heartbeats });
   }
 
   announce = (control: ControlId) => void this.deeds.push(`announce ${control}`);
   withdraw = (control: ControlId) => void this.deeds.push(`withdraw ${control}`);
-  listen = ({ id, port }: Tunnel, control: ControlId) => void this.deeds.push(`listen ${id} ${port} for ${control}`);
+  listen = ({ id, port }: Tunnel, { id: control }: Control) =>
+    void this.deeds.push(`listen ${id} ${port} for ${control}`);
   unlisten = ({ id }: Tunnel) => void this.deeds.push(`unlisten ${id}`);
   forward = (control: ControlId, message: SessionMessage) => void this.forwarded.push([control, message]);
   show = ({ row }: Tunnel, up: boolean, { name, public: address }: LogFields) =>
@@ -43,14 +46,14 @@ class Town implements ControlMapActions {
     void this.lines.push([message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
 
   /** A client that has logged in. */
-  enter(instance: string, address = "192.0.2.1:50000"): Peer {
+  enter(instance: string, address = "192.0.2.1:50000", rules = ANYTHING): Peer {
     const { fd, peer } = this.stage.connectUnwatched();
     let owner: CtlConnOwner | null = null;
     const conn = new CtlConn(this.stage.loop, fd, {
       onMessage: (message) => owner!.onMessage(message),
       onClosed: (reason) => owner!.onClosed(reason),
     }, 5000);
-    owner = this.map.add({ conn, instance, program: "test 1", address, proof: "ab".repeat(32) });
+    owner = this.map.add({ conn, grant: rules, instance, program: "test 1", address, proof: "ab".repeat(32) });
     this.stage.step(2);
     const rsp = only(messagesAt(peer), "NewCtlRsp");
     assert(rsp.ok);
@@ -276,4 +279,108 @@ testTown("a client that falls silent is given up", (town, stage) => {
   assert(town.lines.at(-1)!.endsWith("reason=silent for 30 s"), town.lines.at(-1));
   assertEquals(town.deeds.slice(-2), ["unlisten 1", "withdraw 1"]);
   stage.until(() => client.read().state !== "open", "the end of the connection");
+});
+
+const ALICE = grant({
+  id: 1,
+  name: "alice",
+  token: "a",
+  ports: [{ low: 8000, high: 8002 }, { low: 9000, high: 9000 }],
+});
+const BOB = grant({ id: 2, name: "bob", token: "b", maxTunnels: 2 });
+
+/** What a refused client is told, and by which rule. */
+function refusedBy(messages: CtlMessage[]): [string, string] {
+  const rsp = only(messages, "NewTunnelRsp");
+  assert(!rsp.ok);
+  return [rsp.rule, rsp.reason];
+}
+
+testTown("a client is told of a port that its token may not use, and no port is opened", (town) => {
+  const client = town.enter("a", "192.0.2.1:50000", ALICE);
+  assertEquals(town.lines, ["Client has logged in client=1 address=192.0.2.1:50000 program=test 1 token=alice"]);
+  for (const port of [7999, 8003, 22]) {
+    const reason = `Token "alice" may use ports 8000-8002, 9000, and not port ${port}`;
+    assertEquals(refusedBy(town.ask(client, 1, port)), ["ports", reason]);
+  }
+  assertEquals(town.deeds, ["announce 1"]);
+  for (const port of [8000, 8002, 9000]) assertEquals(town.ask(client, port, port), []);
+});
+
+testTown("a tunnel without a port of its own gets one that its token may use and that is free", (town) => {
+  const client = town.enter("a", "192.0.2.1:50000", ALICE);
+  town.ask(client, 1, 8001);
+  assertEquals(town.ask(client, 2, 0), []);
+  assertEquals(town.deeds.at(-1), "listen 2 8000 for 1");
+  assertEquals(town.opened(client, 2, 8000, Errno.EADDRINUSE), [], "another program has it, so the next one is tried");
+  assertEquals(town.deeds.at(-1), "listen 2 8002 for 1");
+  assertEquals(only(town.opened(client, 2, 8002), "NewTunnelRsp").ok, true);
+  assertEquals(town.ask(client, 3, 0), []);
+  assertEquals(town.deeds.at(-1), "listen 3 9000 for 1");
+  assertEquals(refusedBy(town.opened(client, 3, 9000, Errno.EMFILE)), ["", "Port 9000 cannot be opened: EMFILE"]);
+  town.ask(client, 6, 0);
+  assertEquals(town.opened(client, 4, 8000, Errno.EACCES), []);
+  assertEquals(refusedBy(town.opened(client, 4, 9000, Errno.EACCES)), ["", "None of ports 8000-8002, 9000 is free"]);
+  town.ask(client, 4, 9000);
+  town.ask(client, 5, 8000);
+  assertEquals(refusedBy(town.ask(client, 3, 0)), ["", "None of ports 8000-8002, 9000 is free"]);
+});
+
+testTown("a port that was given up is not the next to be given away", (town) => {
+  const client = town.enter("a", "192.0.2.1:50000", ALICE);
+  const given: string[] = [];
+  for (let i = 1; i <= 5; i++) {
+    town.ask(client, 1, 0);
+    given.push(town.deeds.at(-1)!.split(" ")[2]);
+    town.exchange(client, { type: "CloseTunnel", tunnel: tunnelNo(1), reason: "enough" });
+  }
+  assertEquals(given, ["8000", "8001", "8002", "9000", "8000"]);
+});
+
+testTown(
+  "a token has so many tunnels and no more, all its clients together, and may have others later",
+  (town, stage) => {
+    const [one, other] = [town.enter("a", "192.0.2.1:50000", BOB), town.enter("b", "192.0.2.1:50001", BOB)];
+    const full = ["max_tunnels", 'Token "bob" may have 2 tunnels at a time, and has as many'];
+    town.ask(one, 1, 8000);
+    town.opened(one, 1, 8000);
+    town.ask(other, 1, 0);
+    assertEquals(refusedBy(town.ask(other, 2, 8001)), full, "one of the two is being opened");
+    assertEquals(refusal(town.opened(other, 2, 0, Errno.EADDRINUSE)), "No port is free");
+    assertEquals(town.ask(other, 2, 8001), [], "it was not");
+    assertEquals(refusedBy(town.ask(one, 2, 8002)), full);
+    one.close();
+    stage.step(3);
+    assertEquals(town.ask(other, 3, 8000), []);
+    assertEquals(refusedBy(town.ask(other, 4, 8003)), full);
+    assertEquals(town.ask(town.enter("c"), 1, 8004), [], "another token has its own");
+  },
+);
+
+testTown("a client with another token is another client, whatever instance it claims", (town, stage) => {
+  const alice = town.enter("the same", "192.0.2.1:50000", ALICE);
+  town.ask(alice, 1, 8000, "web");
+  town.opened(alice, 1, 8000);
+  const bob = town.enter("the same", "192.0.2.2:50000", BOB);
+  assertEquals([...town.map.values()].map(({ id }) => id as number), [1, 2]);
+  assertEquals(refusedBy(town.ask(bob, 1, 8000)), ["", "Port 8000 belongs to a client with another token"]);
+  town.exchange(bob, { type: "CloseTunnel", tunnel: tunnelNo(1), reason: "not mine" });
+  assertEquals(town.deeds, ["announce 1", "listen 1 8000 for 1", "announce 2"]);
+  town.enter("the same", "192.0.2.1:50001", ALICE);
+  assertEquals(town.deeds.slice(-3), ["unlisten 1", "withdraw 1", "announce 3"]);
+  stage.until(() => alice.read().state !== "open", "the end of Alice's former connection");
+  bob.close();
+  stage.step(3);
+  assertEquals([...town.map.values()].map(({ id }) => id as number), [3]);
+});
+
+testTown("on another address the same port is another one", (town) => {
+  const near = town.enter("a", "192.0.2.1:50000", grant({ id: 1, name: "near", token: "n", bind: "127.0.0.1" }));
+  const far = town.enter("b", "192.0.2.1:50001", grant({ id: 2, name: "far", token: "f", bind: "::1" }));
+  town.ask(near, 1, 8000);
+  assertEquals(town.ask(far, 1, 8000, "web"), []);
+  const rsp = only(town.opened(far, 2, 8000), "NewTunnelRsp");
+  assert(rsp.ok);
+  assertEquals([rsp.address, rsp.remote_port], ["::1", 8000]);
+  assertEquals(town.lines.at(-1), "Tunnel is up name=web public=[::1]:8000 client=2");
 });

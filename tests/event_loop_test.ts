@@ -215,6 +215,7 @@ testOnStage("a turn tells events, delivers mail, runs timers, then tasks, and fl
   const channel: Channel = { fd, onEvents: note("event") };
   loop.addConnection(channel);
   loop.setMail({
+    isBehind: false,
     mayAwaitMail: () => (log.push("look for mail"), false),
     awake: note("awake"),
     deliver: note("mail"),
@@ -241,6 +242,7 @@ testOnStage("a turn tells events, delivers mail, runs timers, then tasks, and fl
 testOnStage("a loop with work to do does not sleep", (stage) => {
   const { loop } = stage;
   loop.setMail({
+    isBehind: false,
     mayAwaitMail: () => {
       throw new Error("The loop was about to sleep");
     },
@@ -253,6 +255,48 @@ testOnStage("a loop with work to do does not sleep", (stage) => {
   loop.enqueue(task(() => runs++));
   loop.turn();
   assertEquals(runs, 2);
+});
+
+testOnStage("a task is held back while other Workers are behind, and runs when they have caught up", (stage) => {
+  const { loop } = stage;
+  const log: string[] = [];
+  let asleep = false;
+  const mail = { isBehind: false, mayAwaitMail: () => (asleep = true), awake() {}, deliver() {} };
+  loop.setMail(mail);
+  const held = task(() => {
+    if (!loop.holdBack(held)) log.push("ran");
+  });
+  loop.enqueue(held);
+  mail.isBehind = true;
+  loop.turn();
+  // again is nothing, and nor is an event of its socket
+  assertEquals([loop.holdBack(held), log], [true, []]);
+  loop.enqueue(held);
+  const fd = openEventfd();
+  const channel: Channel = { fd, onEvents() {} };
+  loop.addConnection(channel);
+  signalEventfd(fd);
+  loop.turn();
+  assertEquals([log, asleep], [[], true]);
+  mail.isBehind = false;
+  asleep = false;
+  loop.turn();
+  assertEquals(log, ["ran"]);
+  loop.enqueue(held);
+  loop.turn();
+  assertEquals(log, ["ran", "ran"]);
+  // what made room may have been found only when the loop was about to sleep
+  mail.isBehind = true;
+  loop.holdBack(held);
+  mail.mayAwaitMail = () => {
+    mail.isBehind = false;
+    return true;
+  };
+  const before = performance.now();
+  loop.turn();
+  assertEquals(log.length, 3);
+  assert(performance.now() - before < 4000, "The loop did not sleep");
+  loop.close(channel);
 });
 
 testOnStage("a loop sleeps until its first timer is due", (stage) => {

@@ -9,6 +9,7 @@ import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { resetOnClose } from "../ffi/socket.ts";
 import { formatAddress, internetAddress, type SocketAddress } from "../ffi/socket_address.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "./support/assert.ts";
+import { grant } from "./support/grants.ts";
 import { accepted, listenSomewhere, type Stage, testOnStage } from "./support/stage.ts";
 
 const LOOPBACK = internetAddress("127.0.0.1", 4711)!;
@@ -74,7 +75,7 @@ function refusingAddress(): SocketAddress {
 function letIn(stage: Stage, listener: Descriptor, client: Client): void {
   const before = client.ups.length;
   const fd = accepted(listener);
-  new Login(stage.loop, fd, LOOPBACK, null, {
+  new Login(stage.loop, fd, LOOPBACK, [grant()], {
     onLoggedIn: ({ conn, proof }) => {
       const control = controlId(1);
       conn.send({ type: "NewCtlRsp", ok: true, proof, proxy_port: 1, heartbeat_timeout_ms: 25_000, control });
@@ -211,4 +212,37 @@ testOnStage("an address from before is tried, and the line says that it is one",
   assertMatch(client.lines[0], / answers ECONNREFUSED; an address from before, as nobody there /);
   client.link.stop();
   stage.step();
+});
+
+testOnStage("a link that is lost while the program stops is not made again, and nobody is warned", (stage) => {
+  const server = listenSomewhere();
+  const client = new Client(stage);
+  client.resolved([server.address]);
+  stage.step(3);
+  letIn(stage, server.fd, client);
+  client.link.drain();
+  resetOnClose(client.conn!.fd);
+  client.conn!.close();
+  client.link.onClosed("lost");
+  stage.advance(60_000);
+  assertEquals([client.lines, client.asked, stage.loop.timers.size], [[], 1, 0]);
+  close(server.fd);
+});
+
+testOnStage("a link that is not up when the program stops is given up, whatever it waits for", (stage) => {
+  const server = listenSomewhere();
+  const resolving = new Client(stage);
+  resolving.link.drain();
+  const connecting = new Client(stage);
+  connecting.resolved([server.address]);
+  connecting.link.drain();
+  const refused = new Client(stage);
+  refused.resolved([]);
+  assertEquals(refused.lines.length, 1);
+  refused.link.drain();
+  stage.advance(60_000);
+  resolving.resolved([server.address]);
+  assertEquals([resolving.lines, connecting.lines, refused.asked, stage.loop.timers.size], [[], [], 1, 0]);
+  close(accepted(server.fd));
+  close(server.fd);
 });

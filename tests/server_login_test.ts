@@ -11,6 +11,7 @@ import { PROTOCOL_VERSION } from "../core/protocol/wire.ts";
 import { type LoggedIn, Login } from "../core/server/login.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./support/assert.ts";
 import { bytesOf, exchange, messagesAt, only } from "./support/ctl_peer.ts";
+import { grant } from "./support/grants.ts";
 import { newTunnelReq } from "./support/messages.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
@@ -35,11 +36,12 @@ class Desk {
   readonly #stage: Stage;
   #conn: CtlConn | null = null;
 
-  constructor(stage: Stage, token: string | null, address: SocketAddress = LOOPBACK) {
+  constructor(stage: Stage, token: string | null | string[], address: SocketAddress = LOOPBACK) {
+    const tokens = Array.isArray(token) ? token : [token];
     this.#stage = stage;
     const { fd, peer } = stage.connectUnwatched();
     this.far = peer;
-    this.login = new Login(stage.loop, fd, address, token, {
+    this.login = new Login(stage.loop, fd, address, tokens.map((token, id) => grant({ id, token })), {
       onLoginBegun: () => this.begun++,
       delayMs: () => this.delayMs,
       onWrongProof: () => this.wrongProofs++,
@@ -144,6 +146,22 @@ testOnStage("a wrong token is refused, and the client is told", (stage) => {
     ["127.0.0.1:4711: The client's token is not the server's"],
   ]);
   desk.close();
+});
+
+testOnStage("of several tokens the one that the client has says who it is", (stage) => {
+  const tokens = ["first", "second", "third"];
+  tokens.forEach((token, id) => {
+    const desk = new Desk(stage, tokens, ELSEWHERE);
+    assertEquals(logIn(desk, token).kind, "in", "and the server proves the same one");
+    assertEquals(desk.loggedIn[0].grant.id, id);
+    desk.close();
+  });
+  for (const token of ["fourth", null]) {
+    const desk = new Desk(stage, tokens);
+    assertEquals(logIn(desk, token).kind, "out");
+    assertEquals(desk.loggedIn, []);
+    desk.close();
+  }
 });
 
 testOnStage("a client without a token is refused by a server that has one", (stage) => {

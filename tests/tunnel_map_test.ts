@@ -43,8 +43,8 @@ class Client {
     this.map.onResponse({ type: "NewTunnelRsp", tunnel: tunnelNo(no), ok: true, address, remote_port: port });
   }
 
-  refuse(no: number, reason: string): void {
-    this.map.onResponse({ type: "NewTunnelRsp", tunnel: tunnelNo(no), ok: false, reason });
+  refuse(no: number, reason: string, rule = ""): void {
+    this.map.onResponse({ type: "NewTunnelRsp", tunnel: tunnelNo(no), ok: false, rule, reason });
   }
 
   disconnect(): void {
@@ -204,4 +204,42 @@ testClient("nothing is asked for while there is no ctl_conn", (client, stage) =>
   client.disconnect();
   stage.advance(60_000);
   assertEquals(client.lines.length, 1);
+});
+
+testClient("a port that the rules forbid is not asked for again before the next login", (client, stage) => {
+  const server = client.connect();
+  client.up(2, 40_000);
+  messagesAt(server);
+  client.refuse(1, 'Token "a" may use ports 9000, and not port 8000', "ports");
+  assertEquals(
+    client.lines.at(-1),
+    'warning Tunnel is refused name=web port=8000 reason=Token "a" may use ports 9000, and not port 8000 rule=ports',
+  );
+  stage.advance(120_000);
+  assertEquals(messagesAt(server), []);
+  client.disconnect();
+  assertEquals(messagesAt(client.connect()), [newTunnelReq(1, "web", 8000), newTunnelReq(2, "any", 40_000)]);
+});
+
+testClient("a port that the server once chose and that the rules forbid now is given up at once", (client, stage) => {
+  client.connect();
+  client.up(2, 40_000);
+  client.disconnect();
+  const again = client.connect();
+  client.up(1, 8000);
+  messagesAt(again);
+  client.refuse(2, 'Token "a" may use ports 9000, and not port 40000', "ports");
+  stage.advance(2000);
+  assertEquals(messagesAt(again), [newTunnelReq(2, "any", 0)]);
+});
+
+testClient("a tunnel beyond max_tunnels is asked for again later, for others may go", (client, stage) => {
+  const server = client.connect();
+  client.up(2, 40_000);
+  messagesAt(server);
+  client.refuse(1, 'Token "a" may have 1 tunnels at a time, and has as many', "max_tunnels");
+  stage.advance(900);
+  assertEquals(messagesAt(server), []);
+  stage.advance(1200);
+  assertEquals(messagesAt(server), [newTunnelReq(1, "web", 8000)]);
 });

@@ -133,7 +133,10 @@ class ClientControl implements Reactor, ServerLinkEvents {
   }
 
   onPhase(phase: number): void {
-    if (phase === Phase.DRAIN) this.#tunnels.closeAll();
+    if (phase === Phase.DRAIN) {
+      this.#tunnels.closeAll();
+      this.#link.drain();
+    }
     if (phase === Phase.STOP) this.#link.stop();
   }
 

@@ -2,7 +2,7 @@
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { send, setUserTimeout, takeSocketError } from "../../ffi/socket.ts";
-import type { SocketAddress } from "../../ffi/socket_address.ts";
+import { isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
 import type { ProxyId } from "../protocol/ids.ts";
 import { encodePreambleAndMeta, GREETING_BYTES } from "../protocol/preamble.ts";
 import type { Ticket } from "../protocol/ticket.ts";
@@ -10,6 +10,7 @@ import { beginConnect } from "../reactor/begin_connect.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { unpace } from "../relay/pacing.ts";
 import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 
 /** Ms for which trying is worth it: the server gives the ticket up after 10 s. */
@@ -23,6 +24,11 @@ const scratch = new Uint8Array(GREETING_BYTES);
 function prepareProxyConn(fd: Descriptor): void {
   watchPeers(fd);
   setUserTimeout(fd, PROXY_USER_TIMEOUT_MS);
+}
+
+function prepareLocalProxyConn(fd: Descriptor): void {
+  prepareProxyConn(fd);
+  unpace(fd);
 }
 
 /** Who hears how it went. */
@@ -86,7 +92,8 @@ export class ProxyConnector implements Task, TimerTarget {
   }
 
   #try(): void {
-    const begun = beginConnect(this.#loop, this.#address, this, prepareProxyConn);
+    const prepare = isLoopback(this.#address) ? prepareLocalProxyConn : prepareProxyConn;
+    const begun = beginConnect(this.#loop, this.#address, this, prepare);
     if (typeof begun === "number") return this.#retry(begun);
     this.#socket = begun;
     this.#loop.setTimer(this.#timer, this.#deadline - this.#loop.now);

@@ -21,6 +21,10 @@ import { LocalConnector } from "./local_connector.ts";
 import { ProxyConnector, type ProxyConnectorEvents, type ProxyRequest, TICKET_MS } from "./proxy_connector.ts";
 import { CONTROL, type RelayConfig, type Resolved, rowOfTunnel } from "./worker_config.ts";
 
+/** ProxyConns that are connected at the same time, and as many requests wait: beyond that the server will ask again. */
+const MOST_CONNECTORS = 4096;
+/** Lines a minute about ProxyConns that could not be connected. */
+const FAILURE_LINES = 10;
 /** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
 const DRAIN_GRACE_MS = 300;
 
@@ -30,7 +34,8 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   readonly #around: RelaySurroundings;
   readonly #drain: DrainWatch;
   readonly #tunnels: number;
-  readonly #connectors = new Set<ProxyConnector>();
+  /** ProxyConns that the server has asked for and that are not there yet. */
+  readonly #connectors = new Map<ProxyId, ProxyConnector>();
   /** What the server has asked for and there is no room for yet, oldest first. */
   readonly #requests: ProxyRequest[] = [];
   readonly #mostProxyConns: number;
@@ -51,7 +56,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     const counters = new RelayCounters(config.relays, config.tunnels + 1, config.counters).block(config.index);
     this.#mostProxyConns = config.proxyConns;
     this.#shortage = new ShortageLog(context);
-    this.#failures = new LogLimit(context, 1);
+    this.#failures = new LogLimit(context, FAILURE_LINES);
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#drain = new DrainWatch(context, counters, () => 0, DRAIN_GRACE_MS);
     new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
@@ -81,7 +86,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   }
 
   #onNeedProxy(proxy: ProxyId, worker: number, ticket: Ticket): void {
-    if (this.#proxyAddress === null) return;
+    if (this.#proxyAddress === null || this.#requests.length >= MOST_CONNECTORS) return;
     this.#requests.push({ proxy, worker, ticket, deadline: this.#context.loop.now + TICKET_MS });
     this.#connectRequested();
     if (this.#requests.length === 0) return;
@@ -93,22 +98,25 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     const { loop, counters } = this.#around;
     while (this.#requests.length > 0 && this.#proxyAddress !== null) {
       const present = counters[Count.proxyConnsOpened] - counters[Count.proxyConnsClosed];
-      if (present + this.#connectors.size >= this.#mostProxyConns) return;
+      if (this.#connectors.size >= Math.min(MOST_CONNECTORS, this.#mostProxyConns - present)) return;
       const request = this.#requests.shift()!;
-      if (request.deadline <= loop.now) continue;
-      this.#connectors.add(new ProxyConnector(loop, request, this.#proxyAddress, this));
+      const { proxy, deadline } = request;
+      // no server in its right mind gives a number twice: one of the two could not be closed any more
+      if (deadline <= loop.now || this.#connectors.has(proxy) || this.#proxies.has(proxy)) continue;
+      this.#connectors.set(proxy, new ProxyConnector(loop, request, this.#proxyAddress, this));
     }
   }
 
   onProxyConnected(connector: ProxyConnector, socket: StreamSocket): void {
-    this.#connectors.delete(connector);
+    this.#connectors.delete(connector.proxy);
     const proxy = new ClientProxyConn(connector.proxy, connector.worker, socket, this.#around, this);
     this.#proxies.set(proxy.id, proxy);
     this.#around.loop.enqueue(proxy);
+    if (this.#requests.length > 0) this.#connectRequested();
   }
 
   onProxyFailed(connector: ProxyConnector, reason: string): void {
-    this.#connectors.delete(connector);
+    this.#connectors.delete(connector.proxy);
     this.#failures.log("warning", "Cannot connect a ProxyConn to the server", { proxy: connector.proxy, reason });
     this.#connectRequested();
   }
@@ -116,7 +124,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   #onControlLost(): void {
     this.#proxyAddress = null;
     this.#requests.length = 0;
-    for (const connector of this.#connectors) connector.cancel();
+    for (const connector of this.#connectors.values()) connector.cancel();
     this.#connectors.clear();
     for (const conn of this.#noticeConns.values()) conn.close();
     this.#noticeConns.clear();

@@ -82,6 +82,7 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
   #since = 0;
   #answered = false;
   #state: LinkState = { kind: "idle" };
+  #draining = false;
   #logged = { reason: "", at: -Infinity };
 
   /**
@@ -197,6 +198,7 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
 
   #failed(reason: string): void {
     if (this.#state.kind === "stopped") return;
+    if (this.#draining) return this.stop();
     this.#state = { kind: "idle" };
     const { now } = this.#loop;
     const delayMs = this.#answered ? this.#backoff.next() : this.#backoff.afterSilence(now - this.#since);
@@ -226,6 +228,12 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
       default:
         return state satisfies never;
     }
+  }
+
+  /** The program stops: a link that is up stays for what is still to be said about sessions, and no other is made. */
+  drain(): void {
+    this.#draining = true;
+    if (this.#state.kind !== "up") this.stop();
   }
 
   /** Ends the link for good, in order. */

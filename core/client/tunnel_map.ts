@@ -1,7 +1,7 @@
 // The client's TunnelMap: which tunnels are up, on which public ports, and when to ask again for those that are not.
 import type { CtlConn } from "../protocol/ctl_conn.ts";
 import { type TunnelNo, tunnelNo } from "../protocol/ids.ts";
-import type { CloseTunnel, NewTunnelRsp } from "../protocol/messages.ts";
+import type { CloseTunnel, NewTunnelRefused, NewTunnelRsp } from "../protocol/messages.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
 import type { Level, LogFields } from "../reactor/reactor_worker.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
@@ -18,7 +18,8 @@ interface TunnelState {
   port: number;
   /** The host of its public address, as the server answered last. */
   host: string;
-  state: "down" | "asked" | "up";
+  /** `barred`: a rule of this client's token forbids its port, and will as long as the ctl_conn lasts. */
+  state: "down" | "asked" | "up" | "barred";
   refusals: number;
 }
 
@@ -92,19 +93,24 @@ export class TunnelMap implements TimerTarget {
   onResponse(response: NewTunnelRsp): void {
     const tunnel = this.#tunnels[response.tunnel - 1];
     if (tunnel === undefined || tunnel.state !== "asked") return;
-    const { name } = tunnel.plan;
-    if (!response.ok) {
-      tunnel.refusals++;
-      if (tunnel.plan.remotePort === 0 && tunnel.refusals >= INSIST) tunnel.port = 0;
-      this.#log("warning", "Tunnel is refused", { name, port: tunnel.port, reason: response.reason });
-      return this.#down(tunnel);
-    }
+    if (!response.ok) return this.#refused(tunnel, response);
     tunnel.state = "up";
     tunnel.refusals = 0;
     tunnel.port = response.remote_port;
     tunnel.host = publicHost(response.address, this.#serverHost);
     this.#log("info", "Tunnel is up", fieldsOf(tunnel));
     this.#show(tunnel.no, true, fieldsOf(tunnel));
+  }
+
+  #refused(tunnel: TunnelState, { rule, reason }: NewTunnelRefused): void {
+    const { name, remotePort } = tunnel.plan;
+    const { port } = tunnel;
+    tunnel.refusals++;
+    const barred = rule === "ports";
+    if (remotePort === 0 && (barred || tunnel.refusals >= INSIST)) tunnel.port = 0;
+    this.#log("warning", "Tunnel is refused", { name, port, reason, ...rule === "" ? {} : { rule } });
+    if (barred && remotePort !== 0) tunnel.state = "barred";
+    else this.#down(tunnel);
   }
 
   /** The server closed a tunnel. */
@@ -135,7 +141,9 @@ export class TunnelMap implements TimerTarget {
   closeAll(): void {
     this.#loop.timers.clear(this.#retry);
     for (const { no, state } of this.#tunnels) {
-      if (state !== "down") this.#conn?.send({ type: "CloseTunnel", tunnel: no, reason: "the client stops" });
+      if (state === "asked" || state === "up") {
+        this.#conn?.send({ type: "CloseTunnel", tunnel: no, reason: "the client stops" });
+      }
     }
     // whatever the server still answers, and also on another ctl_conn, nothing is asked for again
     this.#conn = null;

@@ -75,7 +75,7 @@ const tunnelSettings = {
     example: "9000",
   },
   name: {
-    value: kinds.tunnelName,
+    value: kinds.name,
     default: "default",
     meaning: "Name of the tunnel in logs and metrics",
     example: "web",

@@ -21,6 +21,8 @@ export interface ConfigFile {
   readonly list: readonly Readonly<Record<string, unknown>>[] | null;
   /** Names a place in it for an error message, such as `client.yaml:7: tunnels[1].remote_port`. */
   placeOf(path: YamlPath): string;
+  /** Resolves the path of a file that it names: a relative one starts at its own directory. */
+  pathOf(path: string | null): string | null;
 }
 
 /**
@@ -45,9 +47,11 @@ export function readConfigFile(
     throw new ConfigError(`${placeOf(issue.path?.map((item) => item.key as string | number) ?? [])}: ${issue.message}`);
   }
   const values = checked.output as Record<string, unknown>;
-  if (list === null) return { path, values, list: null, placeOf };
+  const directory = path.slice(0, path.lastIndexOf("/") + 1);
+  const pathOf = (named: string | null) => named === null || named.startsWith("/") ? named : directory + named;
+  if (list === null) return { path, values, list: null, placeOf, pathOf };
   const { [list.key]: entries, ...others } = values;
-  return { path, values: others, list: (entries ?? null) as ConfigFile["list"], placeOf };
+  return { path, values: others, list: (entries ?? null) as ConfigFile["list"], placeOf, pathOf };
 }
 
 function fileSchema(settings: SettingsTable, list: SettingsList | null): v.GenericSchema {
@@ -55,7 +59,7 @@ function fileSchema(settings: SettingsTable, list: SettingsList | null): v.Gener
   for (const [key, { value }] of Object.entries(settings)) entries[key] = v.optional(schemaOf(value));
   if (list !== null) {
     const entry = entrySchema(list.settings);
-    entries[list.key] = v.optional(v.array(entry, (issue) => `expected a list, got ${describeValue(issue.input)}`));
+    entries[list.key] = v.optional(v.array(entry, (issue) => `expected a list, got ${formOf(issue.input)}`));
   }
   return mapping(entries, settings);
 }
@@ -81,11 +85,7 @@ function mapping(entries: v.ObjectEntries, settings: SettingsTable): v.GenericSc
     v.unknown(),
     v.check(
       (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-      // Of text only that it is some: a token file given as the configuration would be shown.
-      ({ input }) =>
-        `expected keys with values, as in "${known[0]}: …", got ${
-          typeof input === "string" ? "text" : describeValue(input)
-        }`,
+      ({ input }) => `expected keys with values, as in "${known[0]}: …", got ${formOf(input)}`,
     ),
     v.strictObject(entries, (issue) => {
       const key = String(issue.path?.[0]?.key);
@@ -94,6 +94,11 @@ function mapping(entries: v.ObjectEntries, settings: SettingsTable): v.GenericSc
       return `unknown key, ${meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}`}`;
     }),
   );
+}
+
+/** What stands where a list or a mapping should be. A token may stand there: of text and numbers no more than that. */
+function formOf(value: unknown): string {
+  return typeof value === "object" ? describeValue(value) : "text";
 }
 
 function schemaOf(kind: ValueKind<unknown>): v.GenericSchema {

@@ -121,11 +121,9 @@ function tokenOfFlags(flags: ReadonlyMap<string, unknown>): TokenSource {
 }
 
 function tokenOfFile(file: ConfigFile): TokenSource {
-  const path = (file.values.token_file ?? null) as string | null;
-  const directory = file.path.slice(0, file.path.lastIndexOf("/") + 1);
   return {
     token: (file.values.token ?? null) as string | null,
-    tokenFile: path === null || path.startsWith("/") ? path : directory + path,
+    tokenFile: file.pathOf((file.values.token_file ?? null) as string | null),
     placeOf: (key) => file.placeOf([key]),
   };
 }

@@ -5,21 +5,28 @@ import type { Program } from "./help.ts";
 import { checkHeartbeats, gather, type Loaded } from "./load.ts";
 import { commonSettings } from "./setting.ts";
 import type { Environment, ReadFile } from "./token.ts";
+import { connectionCount, namedTokens, TOKEN_LIST, type TokenConfig } from "./token_list.ts";
 import * as kinds from "./value_kind.ts";
 import type { LogFormat, LogLevel } from "./value_kind.ts";
 
 /** The configuration of CProxyServer, checked and complete. */
 export interface ServerConfig {
-  /** The address that every port is opened on: IPv4, IPv6 without brackets, or a host name. */
+  /** The address of the ports for clients: IPv4, IPv6 without brackets, or a host name. */
   bind: string;
+  /** The address of public ports, written as `bind` is. */
+  publicBind: string;
   /** The port that clients log in to; 0 for any free one. Differs from `proxyPort` unless both are 0. */
   ctlPort: number;
   /** The port that ProxyConns come in on; 0 for any free one. */
   proxyPort: number;
   /** The number of relay Workers, 1 to 64. */
   workThreadNums: number;
-  /** The secret shared with the clients, 1 to 1024 bytes; `null` serves clients on loopback only. */
+  /** The secret of clients that no rule limits, 1 to 1024 bytes, or `null`; with no other, clients on loopback are served. */
   token: string | null;
+  /** The named tokens and their rules. */
+  tokens: TokenConfig[];
+  /** The most connections at a time on all public ports together, or `null`. */
+  maxConnections: number | null;
   /** Address ranges whose PublicClients are taken on any public port, see {@linkcode parseRanges}; empty is everybody's. */
   publicAllow: string[];
   /** Address ranges whose PublicClients are not taken on any public port, whatever `publicAllow` says. */
@@ -50,6 +57,13 @@ const settings = {
     default: "0.0.0.0",
     meaning: "Address that every port is opened on",
     example: "192.0.2.1",
+  },
+  public_bind: {
+    value: kinds.host,
+    default: null,
+    defaultText: "that of bind",
+    meaning: "Address that public ports are opened on",
+    example: "192.0.2.7",
   },
   ctl_port: {
     value: kinds.port,
@@ -98,6 +112,13 @@ const settings = {
     meaning: "Most of them from one IPv4 address or one IPv6 network of 64 bits",
     example: "64",
   },
+  max_connections: {
+    value: connectionCount,
+    default: null,
+    defaultText: "no limit",
+    meaning: "Most connections at a time on all public ports together",
+    example: "10000",
+  },
   ...commonSettings,
 } as const;
 
@@ -105,7 +126,7 @@ const program = {
   name: "cproxy-server",
   summary: "makes services in private networks reachable on public ports of this host",
   settings,
-  list: null,
+  list: TOKEN_LIST,
   examples: ["cproxy-server --token_file=token", "cproxy-server --config=server.yaml --log_level=debug"],
 };
 
@@ -121,7 +142,7 @@ export const SERVER_PROGRAM: Program = program;
 export function loadServerConfig(args: string[], env: Environment, readFile: ReadFile): Loaded<ServerConfig> {
   const gathered = gather(program, args, env, readFile);
   if (gathered.kind !== "run") return gathered;
-  const { values, token, placeOf } = gathered;
+  const { values, token, file, placeOf, readSecret } = gathered;
   if (values.ctl_port === values.proxy_port && values.ctl_port !== 0) {
     const place = placeOf("proxy_port") ?? placeOf("ctl_port") ?? "proxy_port";
     throw new ConfigError(`${place}: expected ctl_port and proxy_port to differ, got ${values.ctl_port} for both`);
@@ -129,10 +150,13 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
   checkHeartbeats(values.heartbeat_interval, values.heartbeat_timeout, placeOf);
   const config = {
     bind: values.bind,
+    publicBind: values.public_bind ?? values.bind,
     ctlPort: values.ctl_port,
     proxyPort: values.proxy_port,
     workThreadNums: values.work_thread_nums,
     token,
+    tokens: namedTokens(file, token, readSecret),
+    maxConnections: values.max_connections,
     publicAllow: values.public_allow,
     publicDeny: values.public_deny,
     poolCount: values.pool_count,

@@ -43,12 +43,8 @@ export function findToken(
     placeOf: () => TOKEN_VARIABLE,
   };
   for (const source of file === null ? [flags, variable] : [flags, variable, file]) {
-    if (source.token !== null) return checkedToken(source.token, source.placeOf("token"));
-    if (source.tokenFile !== null) {
-      const place = source.placeOf("token_file");
-      // Editors end a file with a line break that is no part of the token.
-      return checkedToken(readText(source.tokenFile, place, readFile).replace(/[\r\n]+$/, ""), place);
-    }
+    const token = tokenOf(source, readFile);
+    if (token !== null) return token;
   }
   return null;
 }
@@ -61,6 +57,19 @@ function tokenVariable(environment: Environment): string | null {
     // Deno's error for what is no text would show it
     throw new ConfigError(`${TOKEN_VARIABLE}: expected a token of text in UTF-8, got other bytes`);
   }
+}
+
+/**
+ * Gives the token of one place, or `null`.
+ *
+ * @throws {ConfigError} If it is empty or too long, or its file cannot be read.
+ */
+export function tokenOf({ token, tokenFile, placeOf }: TokenSource, readFile: ReadFile): string | null {
+  if (token !== null) return checkedToken(token, placeOf("token"));
+  if (tokenFile === null) return null;
+  const place = placeOf("token_file");
+  // Editors end a file with a line break that is no part of the token.
+  return checkedToken(readText(tokenFile, place, readFile).replace(/[\r\n]+$/, ""), place);
 }
 
 /**

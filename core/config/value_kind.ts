@@ -47,8 +47,8 @@ export const endpoint: ValueKind<Endpoint> = kind(
   (text) => parseEndpoint(text, { allowUnix: true }),
 );
 
-/** The name of a tunnel: 1 to 64 characters that need no quoting in logs, metrics and YAML. */
-export const tunnelName: ValueKind<string> = textKind(
+/** The name of a tunnel or a token: 1 to 64 characters that need no quoting in logs, metrics and YAML. */
+export const name: ValueKind<string> = textKind(
   "NAME",
   'a name of 1 to 64 letters, digits, ".", "_" or "-" (in quotes if it is a number)',
   (text, expected) => {

@@ -108,6 +108,7 @@ export class CtlConn implements Task, TimerTarget {
   #receive(): void {
     for (let round = 0; this.#state === "open" && this.#socket.readable; round++) {
       if (round === ROUNDS) return this.#loop.enqueue(this);
+      if (this.#loop.holdBack(this)) return;
       const room = this.#reader.room();
       const count = receive(this.fd, room);
       if (count === -Errno.EAGAIN) this.#socket.readable = false;

@@ -70,7 +70,7 @@ const SCHEMA = {
   NewTunnelReq: v.object({ tunnel, name: text(1, 128), remote_port: whole(0, 0xffff), allow: ranges, deny: ranges }),
   NewTunnelRsp: v.variant("ok", [
     v.object({ tunnel, ok: v.literal(true), address: text(1, 255), remote_port: whole(1, 0xffff) }),
-    v.object({ tunnel, ok: v.literal(false), reason }),
+    v.object({ tunnel, ok: v.literal(false), rule: text(0, 32), reason }),
   ]),
   CloseTunnel: v.object({ tunnel, reason }),
 } as const;

@@ -105,6 +105,11 @@ export interface NewTunnelAccepted extends Tagged<"NewTunnelRsp">, OfTunnel {
 export interface NewTunnelRefused extends Tagged<"NewTunnelRsp">, OfTunnel {
   /** Tells the two forms apart. */
   ok: false;
+  /**
+   * The rule of the client's token that refuses it, 0..32 characters; empty when that is not why. `ports` is a rule that
+   * will not say anything else as long as the ctl_conn lasts.
+   */
+  rule: string;
   /** For people. Made one line of at most 200 characters by the codec, when sent and when read. */
   reason: string;
 }

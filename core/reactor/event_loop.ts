@@ -28,6 +28,8 @@ export interface MailSource {
   awake(): void;
   /** Handles what has come. */
   deliver(): void;
+  /** So much waits for other Workers that no peer should be allowed to cause more. */
+  readonly isBehind: boolean;
 }
 
 /** Longest sleep in ms, so that the supervisor sees the loop turn. */
@@ -50,6 +52,8 @@ export class EventLoop {
   #tasks: Task[] = [];
   #running: Task[] = [];
   #lastTasks: Task[] = [];
+  /** Tasks that wait until other Workers have caught up. */
+  #held: Task[] = [];
   #closing: Descriptor[] = [];
   #mail: MailSource | null = null;
   #stopped = false;
@@ -148,6 +152,26 @@ export class EventLoop {
   }
 
   /**
+   * Holds a task back while other Workers do not keep up with what this one sends them, and runs it when they do: for tasks
+   * that make work for them because a peer says so. A peer could otherwise fill the memory with what waits.
+   *
+   * @returns Whether the task is held, and must stop here.
+   */
+  holdBack(task: Task): boolean {
+    if (this.#mail === null || !this.#mail.isBehind) return false;
+    if (!task.queued) {
+      task.queued = true;
+      this.#held.push(task);
+    }
+    return true;
+  }
+
+  /** Whether tasks are held back that need not be any more. */
+  get #mayRelease(): boolean {
+    return this.#held.length > 0 && !this.#mail!.isBehind;
+  }
+
+  /**
    * Sets a timer relative to now.
    *
    * @param timer The timer.
@@ -176,6 +200,7 @@ export class EventLoop {
       if (this.#poller.tagAt(i) === this.#generations[fd]) this.#channels[fd]?.onEvents(this.#poller.eventsAt(i));
     }
     this.#mail?.deliver();
+    if (this.#mayRelease) this.#tasks.push(...this.#held.splice(0));
     this.timers.run(this.now);
     this.#runTasks();
     this.#runLastTasks();
@@ -185,7 +210,7 @@ export class EventLoop {
   #wait(): number {
     let timeoutMs = 0;
     const hasWork = this.#tasks.length > 0 || this.#lastTasks.length > 0;
-    if (!hasWork && (this.#mail === null || this.#mail.mayAwaitMail())) {
+    if (!hasWork && (this.#mail === null || this.#mail.mayAwaitMail()) && !this.#mayRelease) {
       const untilTimer = Math.max(0, Math.ceil(this.timers.next - this.#clock()));
       timeoutMs = Math.min(untilTimer, LONGEST_SLEEP_MS);
     }

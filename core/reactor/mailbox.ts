@@ -5,6 +5,9 @@ import type { Channel, MailSource } from "./event_loop.ts";
 import { SharedState } from "./shared_state.ts";
 import { RECORD_WORDS, RingReader, RingWriter } from "./spsc_ring.ts";
 
+/** Records that may wait for a full ring before this Worker counts as behind: a few bursts of a busy program. */
+const MOST_KEPT = 4096;
+
 /** One Worker's part of the wiring between Workers. Posted to it at start. */
 export interface Wiring {
   /** The Worker's number. */
@@ -80,6 +83,11 @@ export class Mailbox implements Channel, MailSource {
   /** Says who handles the mail. Called once, before the loop runs. */
   setHandler(handler: MailHandler): void {
     this.#handler = handler;
+  }
+
+  /** So many records have found rings full that no peer should be allowed to cause more. */
+  get isBehind(): boolean {
+    return this.#kept > MOST_KEPT;
   }
 
   /** Being woken is all that the event means. */

@@ -19,7 +19,7 @@ export const Record = {
   FREE_PROXY: 7,
   /** relay ↔ control: [control, proxy, session]; control is 0 on the client */
   RESET_SESSION: 8,
-  /** server control → acceptor: listen. [tunnel id, control, tunnel no, row, port] */
+  /** server control → acceptor: listen. [tunnel id, control, tunnel no, row, grant, port] */
   LISTEN: 9,
   /** server control → acceptor: close a listener. [tunnel id] */
   UNLISTEN: 10,

@@ -9,6 +9,7 @@ import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reac
 import { Phase } from "../reactor/shared_state.ts";
 import { ShortageLog } from "../reactor/shortage_log.ts";
 import { Record } from "../relay/records.ts";
+import { paceFromAfar, unpace } from "../relay/pacing.ts";
 import { watchPeers } from "../relay/peer_watch.ts";
 import { AddressFilter } from "./address_filter.ts";
 import { RefusalLog } from "./refusal_log.ts";
@@ -56,7 +57,7 @@ class ServerAcceptor implements Reactor {
   onRecord(_from: number, words: Int32Array, at: number): void {
     switch (words[at]) {
       case Record.LISTEN:
-        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4], words[at + 5]);
+        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
       case Record.LISTEN_RANGE:
         return this.#addRange(words, at);
       case Record.UNLISTEN:
@@ -73,15 +74,16 @@ class ServerAcceptor implements Reactor {
     this.#ranges.set(tunnelId, ranges);
   }
 
-  #listen(tunnelId: number, control: number, tunnel: number, row: number, port: number): void {
+  #listen(tunnelId: number, control: number, tunnel: number, row: number, grant: number, port: number): void {
     const filter = filterOf(this.#ranges.get(tunnelId) ?? [[], []]);
     this.#ranges.delete(tunnelId);
-    const fd = listenOn(withPort(this.#config.bind, port));
+    const fd = listenOn(withPort(this.#config.binds[grant], port));
     const address = fd < 0 ? null : localAddress(fd as Descriptor);
     if (address === null) {
       return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
     }
     watchPeers(fd as Descriptor);
+    unpace(fd as Descriptor);
     // inherited as well: sessions are guarded so, see StreamSocket, and who is refused is reset
     resetOnClose(fd as Descriptor);
     const opened = portOf(address);
@@ -113,9 +115,12 @@ class ServerAcceptor implements Reactor {
   }
 
   #onAccept(fd: Descriptor, door: Door): void {
-    if (this.#admits(door.filter)) return this.#deal(fd, door.control, door.tunnel, door.row);
-    close(fd);
-    door.refusals.note();
+    if (!this.#admits(door.filter)) {
+      close(fd);
+      return door.refusals.note();
+    }
+    paceFromAfar(fd);
+    this.#deal(fd, door.control, door.tunnel, door.row);
   }
 
   /** Whether both lists, the operator's and the client's, let in who was accepted last. */

@@ -1,6 +1,7 @@
 // A Control: the server's record of one client that has logged in, with its tunnels.
 import type { ControlId, TunnelNo } from "../protocol/ids.ts";
 import type { CtlConn } from "../protocol/ctl_conn.ts";
+import type { Grant } from "./grant.ts";
 import type { OwnedRow } from "./tunnel_rows.ts";
 
 /** One public port of one client. */
@@ -17,6 +18,12 @@ export interface Tunnel {
   port: number;
   /** Whether the port is open. */
   open: boolean;
+  /** Other ports to try when this one cannot be opened; null when none other will do. */
+  readonly choices: Iterator<number, undefined> | null;
+  /** Address ranges whose PublicClients are taken; empty is everybody's. */
+  readonly allow: readonly string[];
+  /** Address ranges whose PublicClients are not taken. */
+  readonly deny: readonly string[];
 }
 
 /** One client. */
@@ -25,6 +32,8 @@ export interface Control {
   readonly id: ControlId;
   /** Its connection. */
   readonly conn: CtlConn;
+  /** What its token grants. */
+  readonly grant: Grant;
   /** Tells a client that returns. */
   readonly instance: string;
   /** Where it connected from, for people. */

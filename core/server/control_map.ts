@@ -6,7 +6,9 @@ import type { CtlMessage, NewTunnelReq } from "../protocol/messages.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { LogFields } from "../reactor/reactor_worker.ts";
 import type { Control, Tunnel } from "./control.ts";
+import type { Grant } from "./grant.ts";
 import type { LoggedIn } from "./login.ts";
+import { type Held, noneFree, PublicPorts, type Refusal } from "./public_ports.ts";
 import type { TunnelRows } from "./tunnel_rows.ts";
 
 /** What the ControlMap needs done. */
@@ -15,8 +17,8 @@ export interface ControlMapActions {
   announce(control: ControlId): void;
   /** Every relay Worker shall forget it. */
   withdraw(control: ControlId): void;
-  /** Opens a public port for whom `req` lets in; the answer comes by {@linkcode ControlMap.onListening}. */
-  listen(tunnel: Tunnel, control: ControlId, req: NewTunnelReq): void;
+  /** Opens a public port for whom the tunnel lets in; the answer comes by {@linkcode ControlMap.onListening}. */
+  listen(tunnel: Tunnel, control: Control): void;
   /** Closes a public port. */
   unlisten(tunnel: Tunnel): void;
   /** A notice of a client for the relay Worker that has the ProxyConn. */
@@ -34,8 +36,6 @@ export type SessionMessage = Extract<CtlMessage, { proxy: unknown; session: unkn
 export interface ControlMapOptions {
   /** The port for ProxyConns. */
   readonly proxyPort: number;
-  /** The address of public ports, for people. */
-  readonly bind: string;
   /** Ms between heartbeats. */
   readonly heartbeatIntervalMs: number;
   /** Ms of silence after which a client counts as dead. */
@@ -48,9 +48,9 @@ export class ControlMap {
   readonly #options: ControlMapOptions;
   readonly #rows: TunnelRows;
   readonly #controls = new Map<ControlId, Control>();
+  /** By token and instance: who has another token is another client, whatever instance it claims. */
   readonly #instances = new Map<string, Control>();
-  /** Tunnels by the server's number, with their owners. */
-  readonly #tunnels = new Map<number, { readonly tunnel: Tunnel; readonly control: Control }>();
+  readonly #ports = new PublicPorts();
   /** The program stops: no port is opened any more. */
   #draining = false;
   #lastControl = 0;
@@ -74,13 +74,14 @@ export class ControlMap {
   }
 
   /** Takes in a client; one that returns replaces itself, and so gets its ports back at once. */
-  add({ conn, instance, program, address, proof }: LoggedIn): CtlConnOwner {
-    const former = this.#instances.get(instance);
+  add({ conn, grant, instance, program, address, proof }: LoggedIn): CtlConnOwner {
+    const former = this.#instances.get(keyOf(grant, instance));
     if (former !== undefined) this.#lose(former, "replaced by a new connection of the same client");
     const { proxyPort, heartbeatIntervalMs, heartbeatTimeoutMs } = this.#options;
-    const control: Control = { id: ++this.#lastControl as ControlId, conn, instance, address, tunnels: new Map() };
-    this.#controls.set(control.id, control);
-    this.#instances.set(instance, control);
+    const id = ++this.#lastControl as ControlId;
+    const control: Control = { id, conn, grant, instance, address, tunnels: new Map() };
+    this.#controls.set(id, control);
+    this.#instances.set(keyOf(grant, instance), control);
     this.#actions.announce(control.id);
     conn.startHeartbeats(heartbeatIntervalMs, heartbeatTimeoutMs);
     conn.send({
@@ -91,7 +92,8 @@ export class ControlMap {
       heartbeat_timeout_ms: heartbeatTimeoutMs,
       control: control.id,
     });
-    this.#actions.log("Client has logged in", { client: control.id, address, program });
+    const token: LogFields = grant.name === null ? {} : { token: grant.name };
+    this.#actions.log("Client has logged in", { client: control.id, address, program, ...token });
     return {
       onMessage: (message) => this.#onMessage(control, message),
       onClosed: (reason) => this.#lose(control, reason),
@@ -122,41 +124,26 @@ export class ControlMap {
     }
   }
 
-  #openTunnel(control: Control, req: NewTunnelReq): void {
-    const { tunnel: no, name, remote_port: port } = req;
+  #openTunnel(control: Control, { tunnel: no, name, remote_port: asked, allow, deny }: NewTunnelReq): void {
     if (control.tunnels.has(no)) throw new ProtocolError(`Tunnel ${no} is there already`);
-    if (this.#draining) return this.#refuseTunnel(control, no, name, "The server stops");
-    const holder = port === 0 ? undefined : this.#holderOf(port);
-    if (holder !== undefined) {
-      const whose = holder.control === control ? "this client" : `the client at ${holder.control.address}`;
-      return this.#refuseTunnel(
-        control,
-        no,
-        name,
-        `Port ${port} belongs to tunnel "${holder.tunnel.name}" of ${whose}`,
-      );
-    }
+    const refuse = (refusal: Refusal) => this.#refuseTunnel(control, no, name, refusal);
+    if (this.#draining) return refuse({ rule: "", reason: "The server stops" });
+    const refusal = this.#ports.refusal(control, asked);
+    if (refusal !== null) return refuse(refusal);
+    const choices = asked === 0 ? this.#ports.choices(control.grant) : null;
+    const port = choices === null ? asked : choices.next().value;
+    if (port === undefined) return refuse({ rule: "", reason: noneFree(control.grant.ports!) });
     const row = this.#rows.take(ownerOf(control, no, name));
-    if (row === null) {
-      return this.#refuseTunnel(
-        control,
-        no,
-        name,
-        `The server has ${this.#rows.most} tunnels, which is all that it takes`,
-      );
-    }
-    const tunnel: Tunnel = { id: ++this.#lastTunnel, row, no, name, port, open: false };
+    const { most } = this.#rows;
+    if (row === null) return refuse({ rule: "", reason: `The server has ${most} tunnels, which is all that it takes` });
+    const tunnel: Tunnel = { id: ++this.#lastTunnel, row, no, name, port, open: false, choices, allow, deny };
     control.tunnels.set(no, tunnel);
-    this.#tunnels.set(tunnel.id, { tunnel, control });
-    this.#actions.listen(tunnel, control.id, req);
+    this.#ports.hold(tunnel, control);
+    this.#actions.listen(tunnel, control);
   }
 
-  #holderOf(port: number) {
-    for (const held of this.#tunnels.values()) if (held.tunnel.port === port) return held;
-  }
-
-  #refuseTunnel(control: Control, no: TunnelNo, name: string, reason: string): void {
-    control.conn.send({ type: "NewTunnelRsp", tunnel: no, ok: false, reason });
+  #refuseTunnel(control: Control, no: TunnelNo, name: string, { rule, reason }: Refusal): void {
+    control.conn.send({ type: "NewTunnelRsp", tunnel: no, ok: false, rule, reason });
     this.#actions.log("Tunnel is refused", { name, client: control.id, address: control.address, reason });
   }
 
@@ -168,22 +155,32 @@ export class ControlMap {
    * @param code 0, or a positive errno.
    */
   onListening(id: number, port: number, code: number): void {
-    const held = this.#tunnels.get(id);
+    const held = this.#ports.get(id);
     // its client has gone meanwhile, and the port was told to be closed behind this
     if (held === undefined) return;
+    if (code !== 0) return this.#onNotOpen(held, code);
     const { tunnel, control } = held;
-    if (code !== 0) {
-      control.tunnels.delete(tunnel.no);
-      this.#forgetTunnel(tunnel, control);
-      return this.#refuseTunnel(control, tunnel.no, tunnel.name, whyNotOpen(port, code));
-    }
-    tunnel.port = port;
+    this.#ports.move(held, port);
     tunnel.open = true;
-    const { bind } = this.#options;
+    const { bind } = control.grant;
     control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, address: bind, remote_port: port });
-    const fields = this.#fieldsOf(tunnel, control);
+    const fields = fieldsOf(tunnel, control);
     this.#actions.log("Tunnel is up", fields);
     this.#actions.show(tunnel, true, fields);
+  }
+
+  #onNotOpen(held: Held, code: number): void {
+    const { tunnel, control } = held;
+    const choices = code === Errno.EADDRINUSE || code === Errno.EACCES ? tunnel.choices : null;
+    const other = this.#draining ? undefined : choices?.next().value;
+    if (other !== undefined) {
+      this.#ports.move(held, other);
+      return this.#actions.listen(tunnel, control);
+    }
+    control.tunnels.delete(tunnel.no);
+    this.#forgetTunnel(tunnel, control);
+    const reason = choices === null ? whyNotOpen(tunnel.port, code) : noneFree(control.grant.ports!);
+    this.#refuseTunnel(control, tunnel.no, tunnel.name, { rule: "", reason });
   }
 
   #closeTunnel(control: Control, no: TunnelNo, reason: string): void {
@@ -200,33 +197,30 @@ export class ControlMap {
   }
 
   #forgetTunnel(tunnel: Tunnel, control: Control): void {
-    this.#tunnels.delete(tunnel.id);
+    this.#ports.release(tunnel, control);
     this.#rows.leave(ownerOf(control, tunnel.no, tunnel.name), tunnel.row);
   }
 
   /** The program stops, and the acceptor Worker has closed every public port or will: no more are opened. */
   drain(): void {
     this.#draining = true;
-    for (const { tunnel, control } of this.#tunnels.values()) {
+    for (const { tunnel, control } of this.#ports.values()) {
       if (tunnel.open) this.#tellDown(tunnel, control, "the server stops");
       tunnel.open = false;
     }
   }
 
   #tellDown(tunnel: Tunnel, control: Control, reason: string): void {
-    const fields = this.#fieldsOf(tunnel, control);
+    const fields = fieldsOf(tunnel, control);
     this.#actions.log("Tunnel is down", { ...fields, reason });
     this.#actions.show(tunnel, false, fields);
-  }
-
-  #fieldsOf({ name, port }: Tunnel, control: Control): LogFields {
-    return { name, public: publicAddress(this.#options.bind, port), client: control.id };
   }
 
   #lose(control: Control, reason: string): void {
     control.conn.close();
     this.#controls.delete(control.id);
-    if (this.#instances.get(control.instance) === control) this.#instances.delete(control.instance);
+    const key = keyOf(control.grant, control.instance);
+    if (this.#instances.get(key) === control) this.#instances.delete(key);
     for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason);
     control.tunnels.clear();
     this.#actions.withdraw(control.id);
@@ -234,9 +228,17 @@ export class ControlMap {
   }
 }
 
+function keyOf({ id }: Grant, instance: string): string {
+  return `${id} ${instance}`;
+}
+
 /** Names a tunnel for as long as its client lives, whatever connections it logs in by. */
-function ownerOf({ instance }: Control, no: TunnelNo, name: string): string {
-  return `${instance} ${no} ${name}`;
+function ownerOf({ grant, instance }: Control, no: TunnelNo, name: string): string {
+  return `${keyOf(grant, instance)} ${no} ${name}`;
+}
+
+function fieldsOf({ name, port }: Tunnel, { id, grant }: Control): LogFields {
+  return { name, public: publicAddress(grant.bind, port), client: id };
 }
 
 function whyNotOpen(port: number, code: number): string {

@@ -2,7 +2,6 @@
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { addressRanges } from "../protocol/address_range.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
-import type { NewTunnelReq } from "../protocol/messages.ts";
 import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../protocol/preamble.ts";
 import { ticketAt } from "../protocol/ticket.ts";
@@ -15,7 +14,7 @@ import { ControlMap, type ControlMapActions, type SessionMessage } from "./contr
 import { Entrance, type EntranceEvents } from "./entrance.ts";
 import type { LoggedIn } from "./login.ts";
 import { ACCEPTOR, type ControlConfig, FIRST_RELAY } from "./worker_config.ts";
-import type { Tunnel } from "./control.ts";
+import type { Control, Tunnel } from "./control.ts";
 import { MOST_TUNNELS, TunnelRows } from "./tunnel_rows.ts";
 
 class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
@@ -57,14 +56,14 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     }
   }
 
-  listen(tunnel: Tunnel, control: ControlId, { allow, deny }: NewTunnelReq): void {
+  listen({ id, no, row, port, allow, deny }: Tunnel, control: Control): void {
     const { mailbox } = this.#context;
     for (const [denies, ranges] of [allow, deny].entries()) {
       for (const { bits, ip: [a, b, c, d] } of addressRanges(ranges)) {
-        mailbox.send(ACCEPTOR, Record.LISTEN_RANGE, tunnel.id, denies, bits, a, b, c, d);
+        mailbox.send(ACCEPTOR, Record.LISTEN_RANGE, id, denies, bits, a, b, c, d);
       }
     }
-    mailbox.send(ACCEPTOR, Record.LISTEN, tunnel.id, control, tunnel.no, tunnel.row.row, tunnel.port);
+    mailbox.send(ACCEPTOR, Record.LISTEN, id, control.id, no, row.row, control.grant.id, port);
   }
 
   unlisten(tunnel: Tunnel): void {

@@ -8,6 +8,7 @@ import type { ProxyMetaSet } from "../protocol/preamble.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
 import { LogLimit } from "../reactor/log_limit.ts";
 import type { ReactorContext } from "../reactor/reactor_worker.ts";
+import { paceFromAfar, unpace } from "../relay/pacing.ts";
 import { ShortageLog } from "../reactor/shortage_log.ts";
 import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
@@ -55,6 +56,7 @@ export class Entrance implements ProxyGreetingEvents {
     setDeferAccept(config.proxyListener, GREETING_DEFER_S);
     watchPeers(config.proxyListener);
     setUserTimeout(config.proxyListener, PROXY_USER_TIMEOUT_MS);
+    unpace(config.proxyListener);
     this.#ctlAcceptor = this.#acceptOn(config.ctlListener, "ctl_port", (fd) => this.#onCtlConn(fd));
     this.#acceptOn(config.proxyListener, "proxy_port", (fd) => this.#onProxyConn(fd));
   }
@@ -71,7 +73,7 @@ export class Entrance implements ProxyGreetingEvents {
   #onCtlConn(fd: Descriptor): void {
     const address = lastAddress();
     const network = networkOf(address);
-    const login = new Login(this.#context.loop, fd, address, this.#config.token, this.#loginEvents(network));
+    const login = new Login(this.#context.loop, fd, address, this.#config.grants, this.#loginEvents(network));
     this.#strangers.admit(login, network);
   }
 
@@ -89,6 +91,7 @@ export class Entrance implements ProxyGreetingEvents {
 
   /** Nearly always the greeting has come with the connection, and then there is no stranger to count. */
   #onProxyConn(fd: Descriptor): void {
+    paceFromAfar(fd);
     const greeting = new ProxyGreeting(this.#context.loop, fd, this);
     if (greeting.isPending) this.#strangers.admit(greeting, networkOf(lastAddress()));
   }

@@ -1,13 +1,14 @@
 // A ctl_conn before it is a Control: version, challenge, proof. A stranger can do nothing else here.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { formatAddress, isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
-import { clientProof, type Greeting, newNonce, proofMatches, serverProof } from "../protocol/auth.ts";
+import { type Greeting, newNonce, serverProof } from "../protocol/auth.ts";
 import { CtlConn, type CtlConnOwner } from "../protocol/ctl_conn.ts";
 import type { CtlMessage, NewCtlProof, NewCtlReq } from "../protocol/messages.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import { PROTOCOL_VERSION } from "../protocol/wire.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { type Grant, grantFor } from "./grant.ts";
 import type { Stranger } from "./stranger_limit.ts";
 
 /** Ms for the whole login. */
@@ -17,6 +18,8 @@ const LOGIN_MS = 5000;
 export interface LoggedIn {
   /** Its connection, which now needs another owner. */
   readonly conn: CtlConn;
+  /** What its token grants. */
+  readonly grant: Grant;
   /** Its instance. */
   readonly instance: string;
   /** Name and version of its program. */
@@ -47,7 +50,7 @@ export interface LoginEvents {
 export class Login implements CtlConnOwner, Stranger, TimerTarget {
   readonly #conn: CtlConn;
   readonly #address: SocketAddress;
-  readonly #token: string | null;
+  readonly #grants: readonly Grant[];
   readonly #events: LoginEvents;
   #greeting: Greeting | null = null;
   #program = "";
@@ -64,19 +67,23 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
    * @param loop The Worker's loop.
    * @param fd The accepted connection.
    * @param address Where it comes from.
-   * @param token The shared secret; null admits loopback only.
+   * @param grants Whose tokens are good, at least one; one without a token admits loopback only.
    * @param events Who hears how it went.
    */
-  constructor(loop: EventLoop, fd: Descriptor, address: SocketAddress, token: string | null, events: LoginEvents) {
+  constructor(loop: EventLoop, fd: Descriptor, address: SocketAddress, grants: readonly Grant[], events: LoginEvents) {
     this.#loop = loop;
     this.#address = address;
-    this.#token = token;
+    this.#grants = grants;
     this.#events = events;
     this.#conn = new CtlConn(loop, fd, this, LOGIN_MS);
     this.#conn.onReleased = () => {
       loop.timers.clear(this.#delay);
       events.onStrangerGone(this);
     };
+  }
+
+  get #demandsToken(): boolean {
+    return this.#grants[0].token !== null;
   }
 
   /** One step of the login. */
@@ -91,21 +98,21 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
     if (version !== PROTOCOL_VERSION) {
       return this.#refuse(`This server speaks protocol version ${PROTOCOL_VERSION}, the client ${version}`);
     }
-    if (this.#token === null && !isLoopback(this.#address)) {
+    if (!this.#demandsToken && !isLoopback(this.#address)) {
       return this.#refuse("This server has no token and serves only clients on its own host; give both sides a token");
     }
     const serverNonce = newNonce();
     this.#greeting = { version, clientNonce: nonce, serverNonce, instance };
     this.#program = program;
     this.#events.onLoginBegun(this);
-    const auth = this.#token === null ? "none" : "token";
+    const auth = this.#demandsToken ? "token" : "none";
     this.#conn.send({ type: "NewCtlChallenge", version: PROTOCOL_VERSION, nonce: serverNonce, auth });
   }
 
   /** Whoever has failed before is not looked at again at once. */
   #await(answer: NewCtlProof): void {
     this.#answer = answer;
-    const delayMs = this.#token === null ? 0 : this.#events.delayMs();
+    const delayMs = this.#demandsToken ? this.#events.delayMs() : 0;
     if (delayMs === 0) this.#judge(answer, this.#greeting!);
     else this.#loop.setTimer(this.#delay, delayMs);
   }
@@ -116,19 +123,22 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
   }
 
   #judge(answer: NewCtlProof, greeting: Greeting): void {
-    let proof = "";
-    if (this.#token !== null) {
-      if (answer.auth === "none") return this.#refuse("This server demands a token, and the client has none");
-      if (!proofMatches(clientProof(this.#token, greeting), answer.proof)) {
-        this.#events.onWrongProof();
-        return this.#refuse("The client's token is not the server's");
-      }
-      proof = serverProof(this.#token, greeting);
+    if (!this.#demandsToken) return this.#letIn(greeting, this.#grants[0], "");
+    if (answer.auth === "none") return this.#refuse("This server demands a token, and the client has none");
+    const grant = grantFor(this.#grants, greeting, answer.proof);
+    if (grant === null) {
+      this.#events.onWrongProof();
+      return this.#refuse("The client's token is not the server's");
     }
+    this.#letIn(greeting, grant, serverProof(grant.token!, greeting));
+  }
+
+  #letIn(greeting: Greeting, grant: Grant, proof: string): void {
     this.#conn.onReleased = null;
     this.#events.onStrangerGone(this);
     this.#successor = this.#events.onLoggedIn({
       conn: this.#conn,
+      grant,
       instance: greeting.instance,
       program: this.#program,
       address: formatAddress(this.#address),

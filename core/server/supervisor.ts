@@ -1,5 +1,5 @@
 // The server's supervisor, in the main isolate: it opens the two ports, starts the Workers, and ends the program.
-import type { Descriptor } from "../../ffi/descriptor.ts";
+import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { raiseDescriptorLimit } from "../../ffi/process.ts";
 import { resolveHost } from "../../ffi/resolve.ts";
@@ -11,6 +11,7 @@ import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
 import { shareDescriptors } from "../relay/descriptor_share.ts";
 import { Program, StartError } from "../supervisor/program.ts";
+import { grantsOf } from "./grant.ts";
 import { MOST_TUNNELS } from "./tunnel_rows.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 import {
@@ -34,6 +35,8 @@ const STRANGERS_SHARE = 4;
 export async function runServer(config: ServerConfig): Promise<void> {
   const limit = raiseDescriptorLimit();
   const bind = await resolveBind(config.bind);
+  const grants = grantsOf(config);
+  const binds = await Promise.all(grants.map((grant) => resolvePublicBind(grant.bind)));
   const ctlListener = openListener(withPort(bind, config.ctlPort), "ctl_port");
   const proxyListener = openListener(withPort(bind, config.proxyPort), "proxy_port");
   const ctlAddress = localAddress(ctlListener)!;
@@ -58,10 +61,9 @@ export async function runServer(config: ServerConfig): Promise<void> {
           proxyPort: portOf(proxyAddress),
           relays,
           counters: counters.memory,
-          token: config.token,
+          grants,
           maxUnauthenticated: Math.max(1, Math.min(config.maxUnauthenticated, Math.floor(limit / STRANGERS_SHARE))),
           maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
-          bind: config.bind,
           heartbeatIntervalMs: config.heartbeatIntervalMs,
           heartbeatTimeoutMs: config.heartbeatTimeoutMs,
         } satisfies ControlConfig,
@@ -71,7 +73,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
         name: "acceptor",
         module: new URL("./acceptor_worker.ts", import.meta.url),
         config: {
-          bind,
+          binds,
           allow: config.publicAllow,
           deny: config.publicDeny,
           relays,
@@ -104,7 +106,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
     workers: relays,
     descriptors: limit,
   });
-  if (config.token === null) warnOpenServer(ctlAddress);
+  if (grants[0].token === null) warnOpenServer(ctlAddress);
 }
 
 function relayNumbers(relays: number): number[] {
@@ -123,6 +125,13 @@ async function resolveBind(host: string): Promise<SocketAddress> {
   } catch (error) {
     throw new StartError((error as Error).message);
   }
+}
+
+/** Finds out at start, and not with the first tunnel, whether ports can be opened there. */
+async function resolvePublicBind(host: string): Promise<SocketAddress> {
+  const address = await resolveBind(host);
+  close(openListener(address, "public_bind with port"));
+  return address;
 }
 
 function openListener(address: SocketAddress, setting: string): Descriptor {

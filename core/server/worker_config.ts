@@ -1,6 +1,7 @@
 // What the supervisor tells the server's Workers at start, and the numbers by which they know each other.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
+import type { Grant } from "./grant.ts";
 
 /** The control Worker's number. */
 export const CONTROL = 0;
@@ -21,14 +22,12 @@ export interface ControlConfig {
   readonly relays: number;
   /** Memory of the counters. */
   readonly counters: SharedArrayBuffer;
-  /** The shared secret; null serves clients on loopback only. */
-  readonly token: string | null;
+  /** The tokens and what each grants. */
+  readonly grants: readonly Grant[];
   /** Connections that have not logged in: most in all, 1 up. */
   readonly maxUnauthenticated: number;
   /** Most of one address, 1 up. */
   readonly maxUnauthenticatedPerAddress: number;
-  /** The address of public ports, for people. */
-  readonly bind: string;
   /** Ms between heartbeats. */
   readonly heartbeatIntervalMs: number;
   /** Ms of silence after which a client counts as dead. */
@@ -37,8 +36,8 @@ export interface ControlConfig {
 
 /** For the acceptor Worker. */
 export interface AcceptorConfig {
-  /** Where public ports are opened; its port does not count. */
-  readonly bind: SocketAddress;
+  /** Where public ports are opened, by the id of their client's grant; the ports of these do not count. */
+  readonly binds: readonly SocketAddress[];
   /** Address ranges whose PublicClients are taken on any public port; empty is everybody's. */
   readonly allow: readonly string[];
   /** Address ranges whose PublicClients are not taken on any public port. */

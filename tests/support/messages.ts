@@ -76,7 +76,13 @@ export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
     address: text(1, 255),
     remote_port: port,
   }),
-  fc.record({ type: fc.constant("NewTunnelRsp" as const), tunnel, ok: fc.constant(false as const), reason }),
+  fc.record({
+    type: fc.constant("NewTunnelRsp" as const),
+    tunnel,
+    ok: fc.constant(false as const),
+    rule: text(0, 32),
+    reason,
+  }),
   fc.record({ type: fc.constant("CloseTunnel" as const), tunnel, reason }),
   fc.constant<CtlMessage>({ type: "Heartbeat" }),
   fc.record({

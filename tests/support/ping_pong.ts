@@ -53,6 +53,7 @@ export function playPingPong({ wiring, port, serves, volley, count }: Player): S
   });
   loop.addConnection({ fd: mailbox.fd, onEvents: () => woken = true });
   loop.setMail({
+    isBehind: false,
     mayAwaitMail: () => slept = mailbox.mayAwaitMail(),
     awake: () => mailbox.awake(),
     deliver() {

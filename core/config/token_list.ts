@@ -1,0 +1,143 @@
+// The server's named tokens: the list `tokens` in its file, and what each of them may do. It never puts a token into a
+// message.
+
+import { ConfigError, quote } from "./config_error.ts";
+import type { ConfigFile } from "./config_file.ts";
+import { type PortRange, portRanges } from "./port_ranges.ts";
+import type { SettingsList, ValuesOf } from "./setting.ts";
+import { type ReadFile, tokenOf } from "./token.ts";
+import * as kinds from "./value_kind.ts";
+
+/** A named token and its rules; `null` is a rule that there is not. */
+export interface TokenConfig {
+  /** Its name, which no other token of this server has: 1 to 64 letters, digits, `.`, `_` or `-`. */
+  readonly name: string;
+  /** The secret, 1 to 1024 bytes; no other token of this server has the same. */
+  readonly token: string;
+  /** The public ports that may be asked for, in rising order. */
+  readonly ports: readonly PortRange[] | null;
+  /** The most tunnels at a time, of all clients with this token together. */
+  readonly maxTunnels: number | null;
+  /** The most connections at a time on all public ports of these tunnels together. */
+  readonly maxConnections: number | null;
+  /** The most connections at a time on the public port of one tunnel. */
+  readonly maxConnectionsPerTunnel: number | null;
+  /** The address that its public ports are opened on; `null` is the server's `publicBind`. */
+  readonly publicBind: string | null;
+}
+
+/** The most named tokens: the proof of a client that logs in is compared with each. */
+export const MAX_TOKENS = 256;
+
+/** The most connections that a rule can allow. */
+const MOST_CONNECTIONS = 10_000_000;
+
+/** Numbers of connections, for whoever limits them. */
+export const connectionCount: kinds.ValueKind<number> = kinds.wholeNumber(1, MOST_CONNECTIONS);
+
+const settings = {
+  name: {
+    value: kinds.name,
+    default: null,
+    required: true,
+    meaning: "Name of the token, in logs and in what a client is told; every entry has one",
+    example: "alice",
+  },
+  token: {
+    value: kinds.token,
+    default: null,
+    meaning: "The secret that the clients of this entry have; every entry has this or token_file",
+    example: "correct-horse-battery-staple",
+  },
+  token_file: {
+    value: kinds.filePath,
+    default: null,
+    meaning: "File that holds the token; a relative path starts at the directory of the YAML file",
+    example: "alice.token",
+  },
+  ports: {
+    value: portRanges,
+    default: null,
+    defaultText: "any",
+    meaning: "Public ports that may be asked for; a tunnel that asks for none in particular gets a free one of these",
+    example: "[8000-8010, 9000]",
+  },
+  max_tunnels: {
+    value: kinds.wholeNumber(0, 65535),
+    default: null,
+    defaultText: "no limit",
+    meaning: "Most tunnels at a time, of all clients with this token together",
+    example: "5",
+  },
+  max_connections: {
+    value: connectionCount,
+    default: null,
+    defaultText: "no limit",
+    meaning: "Most connections at a time on the public ports of all these tunnels together",
+    example: "200",
+  },
+  max_connections_per_tunnel: {
+    value: connectionCount,
+    default: null,
+    defaultText: "no limit",
+    meaning: "Most connections at a time on the public port of one tunnel",
+    example: "50",
+  },
+  public_bind: {
+    value: kinds.host,
+    default: null,
+    defaultText: "that of the server",
+    meaning: "Address that the public ports of these tunnels are opened on",
+    example: "192.0.2.7",
+  },
+} as const;
+
+const KEY = "tokens";
+
+/** The list as its user sees it. */
+export const TOKEN_LIST: SettingsList = { key: KEY, settings, asFlags: false };
+
+/**
+ * The named tokens of a file.
+ *
+ * @param unnamed The token that is in no list, or `null`.
+ * @throws {ConfigError} If an entry has no token, or one that another has.
+ */
+export function namedTokens(file: ConfigFile | null, unnamed: string | null, readFile: ReadFile): TokenConfig[] {
+  const list = (file?.list ?? null) as ValuesOf<typeof settings>[] | null;
+  if (file === null || list === null) return [];
+  const mistake = (path: (string | number)[], expected: string) =>
+    new ConfigError(`${file.placeOf([KEY, ...path])}: expected ${expected}`);
+  // without a token the server would serve whoever is on its host
+  if (list.length === 0) throw mistake([], "a token, got an empty list");
+  if (list.length > MAX_TOKENS) throw mistake([], `at most ${MAX_TOKENS} tokens, got ${list.length}`);
+  const names = new Set<string>();
+  const tokens = new Set([unnamed]);
+  return list.map((entry, i) => {
+    const { name } = entry;
+    if (names.has(name!)) throw mistake([i, "name"], `a name that no other token has, got ${quote(name!)} again`);
+    names.add(name!);
+    if (entry.token !== null && entry.token_file !== null) {
+      throw mistake([i, "token_file"], "token or token_file, got both");
+    }
+    const token = tokenOf({
+      ...entry,
+      tokenFile: file.pathOf(entry.token_file),
+      placeOf: (key) => file.placeOf([KEY, i, key]),
+    }, readFile);
+    if (token === null) throw mistake([i, "token"], "token or token_file, got neither");
+    if (tokens.has(token)) {
+      throw mistake([i, entry.token === null ? "token_file" : "token"], "a token that is no other's");
+    }
+    tokens.add(token);
+    return {
+      name: name!,
+      token,
+      ports: entry.ports,
+      maxTunnels: entry.max_tunnels,
+      maxConnections: entry.max_connections,
+      maxConnectionsPerTunnel: entry.max_connections_per_tunnel,
+      publicBind: entry.public_bind,
+    };
+  });
+}

@@ -1,0 +1,55 @@
+// What a token grants: which ports, how many tunnels, how many connections, and where they are opened. It knows neither
+// clients nor sockets.
+import type { PortRange } from "../config/port_ranges.ts";
+import type { ServerConfig } from "../config/server_config.ts";
+import { clientProof, type Greeting, proofMatches } from "../protocol/auth.ts";
+
+/** A token and its rules. What has no limit is `Infinity`. */
+export interface Grant {
+  /** Its place among the server's grants. */
+  readonly id: number;
+  /** What people call it; null for the token that is in no list, and for none. */
+  readonly name: string | null;
+  /** The secret; null grants clients on loopback without one. No other grant is beside such a one. */
+  readonly token: string | null;
+  /** The public ports that may be asked for, in rising order; null is any. */
+  readonly ports: readonly PortRange[] | null;
+  /** The most tunnels at a time. */
+  readonly maxTunnels: number;
+  /** The most connections at a time on all of its public ports. */
+  readonly maxConnections: number;
+  /** The most connections at a time on one of them. */
+  readonly maxConnectionsPerTunnel: number;
+  /** The address of its public ports, as the user wrote it. */
+  readonly bind: string;
+}
+
+/** The grants of a configuration, at least one. */
+export function grantsOf({ token, tokens, publicBind }: ServerConfig): Grant[] {
+  const named = tokens.map((rules) => ({
+    name: rules.name,
+    token: rules.token,
+    ports: rules.ports,
+    maxTunnels: rules.maxTunnels ?? Infinity,
+    maxConnections: rules.maxConnections ?? Infinity,
+    maxConnectionsPerTunnel: rules.maxConnectionsPerTunnel ?? Infinity,
+    bind: rules.publicBind ?? publicBind,
+  }));
+  const unlimited = { maxTunnels: Infinity, maxConnections: Infinity, maxConnectionsPerTunnel: Infinity };
+  const unnamed = { name: null, token, ports: null, ...unlimited, bind: publicBind };
+  // without any token there is one grant, for whoever is on this host
+  const all = token === null && named.length > 0 ? named : [unnamed, ...named];
+  return all.map((grant, id) => ({ id, ...grant }));
+}
+
+/**
+ * The grant whose token a client has proved, or null. Every token is tried, also after one has matched, so that the time
+ * this takes does not tell which.
+ */
+export function grantFor(grants: readonly Grant[], greeting: Greeting, proof: string): Grant | null {
+  let found: Grant | null = null;
+  for (const grant of grants) {
+    if (grant.token !== null && proofMatches(clientProof(grant.token, greeting), proof)) found = grant;
+  }
+  return found;
+}

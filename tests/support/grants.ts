@@ -1,0 +1,18 @@
+// Grants as tests need them: without rules, but for those that the test is about.
+
+import type { Grant } from "../../core/server/grant.ts";
+
+/** A grant without a name, a token or rules, but for `rules`. */
+export function grant(rules: Partial<Grant> = {}): Grant {
+  return {
+    id: 0,
+    name: null,
+    token: null,
+    ports: null,
+    maxTunnels: Infinity,
+    maxConnections: Infinity,
+    maxConnectionsPerTunnel: Infinity,
+    bind: "0.0.0.0",
+    ...rules,
+  };
+}
