@@ -8,6 +8,9 @@ import { RECORD_WORDS, RingReader, RingWriter } from "./spsc_ring.ts";
 /** Records that may wait for a full ring before this Worker counts as behind: a few bursts of a busy program. */
 const MOST_KEPT = 4096;
 
+/** Posts that the supervisor may not have dealt with yet before this Worker counts as behind. */
+const MOST_POSTED = 4096;
+
 /** One Worker's part of the wiring between Workers. Posted to it at start. */
 export interface Wiring {
   /** The Worker's number. */
@@ -61,6 +64,7 @@ export class Mailbox implements Channel, MailSource {
   #phase = 0;
   #messages = 0;
   #kept = 0;
+  #posted = 0;
 
   /**
    * Opens the mailbox.
@@ -85,9 +89,14 @@ export class Mailbox implements Channel, MailSource {
     this.#handler = handler;
   }
 
-  /** So many records have found rings full that no peer should be allowed to cause more. */
+  /** So much waits for other Workers, or for the supervisor, that no peer should be allowed to cause more. */
   get isBehind(): boolean {
-    return this.#kept > MOST_KEPT;
+    return this.#kept > MOST_KEPT || ((this.#posted - this.#state.postsHeard(this.#worker)) | 0) > MOST_POSTED;
+  }
+
+  /** Counts a post to the supervisor. */
+  countPost(): void {
+    this.#posted = (this.#posted + 1) | 0;
   }
 
   /** Being woken is all that the event means. */

@@ -88,9 +88,12 @@ function runReactor(start: WorkerStart, create: (context: ReactorContext, config
     mailbox,
     logs,
     log(level, message, fields = {}) {
-      if (logs(level)) scope.postMessage({ kind: "log", level, message, fields });
+      if (!logs(level)) return;
+      mailbox.countPost();
+      scope.postMessage({ kind: "log", level, message, fields });
     },
     report(report) {
+      mailbox.countPost();
       scope.postMessage({ kind: "report", report });
     },
   }, start.config);

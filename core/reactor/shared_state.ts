@@ -19,6 +19,9 @@ const ROW_WORDS = 16;
 const SLEEPING = 0;
 const TURNS = 1;
 const MESSAGES = 2;
+const POSTS_HEARD = 3;
+/** Every so many posts heard wake a Worker that may wait for the supervisor to catch up. */
+const WAKE_EVERY = 1024;
 
 /**
  * A view on the shared words; one per thread. Workers are numbered from 0. The first row is the program's, then each
@@ -102,5 +105,15 @@ export class SharedState {
   /** How many messages were put into a Worker's port so far, modulo 2³². */
   messages(worker: number): number {
     return Atomics.load(this.#words, this.#row(worker) + MESSAGES);
+  }
+
+  /** Counts a post of a Worker that the supervisor has dealt with, and wakes the Worker now and then. */
+  countPostHeard(worker: number): void {
+    if ((Atomics.add(this.#words, this.#row(worker) + POSTS_HEARD, 1) + 1) % WAKE_EVERY === 0) this.wake(worker);
+  }
+
+  /** How many posts of a Worker the supervisor has dealt with so far, modulo 2³². */
+  postsHeard(worker: number): number {
+    return Atomics.load(this.#words, this.#row(worker) + POSTS_HEARD);
   }
 }

@@ -111,8 +111,10 @@ export class WorkerGroup {
       case "ready":
         return ready();
       case "log":
+        this.#state.countPostHeard(number);
         return this.#events.onLog(post.level, post.message, post.fields);
       case "report":
+        this.#state.countPostHeard(number);
         return this.#events.onReport(number, post.report);
       case "failed":
         return this.#events.onFailure(member.spec.name, `${post.message}\n${post.stack}`);

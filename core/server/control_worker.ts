@@ -5,6 +5,7 @@ import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../protocol/preamble.ts";
 import { ticketAt } from "../protocol/ticket.ts";
+import { LogLimit } from "../reactor/log_limit.ts";
 import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { RelayCounters } from "../relay/counters.ts";
@@ -17,17 +18,22 @@ import { ACCEPTOR, type ControlConfig, FIRST_RELAY } from "./worker_config.ts";
 import type { Control, Tunnel } from "./control.ts";
 import { MOST_TUNNELS, TunnelRows } from "./tunnel_rows.ts";
 
+/** Lines a minute about clients and their tunnels: some thousands come back after a restart, and none may fill a disk. */
+const CLIENT_LINES = 5000;
+
 class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #context: ReactorContext;
   readonly #config: ControlConfig;
   readonly #controls: ControlMap;
   readonly #entrance: Entrance;
+  readonly #lines: LogLimit;
 
   constructor(context: ReactorContext, config: ControlConfig) {
     this.#context = context;
     this.#config = config;
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters);
     this.#controls = new ControlMap(this, new TunnelRows(counters), config);
+    this.#lines = new LogLimit(context, CLIENT_LINES);
     this.#entrance = new Entrance(context, config, this);
   }
 
@@ -75,7 +81,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   }
 
   log(message: string, fields: LogFields): void {
-    this.#context.log("info", message, fields);
+    this.#lines.log("info", message, fields);
   }
 
   forward(control: ControlId, message: SessionMessage): void {
