@@ -21,6 +21,12 @@ const reasons = new Map<number, string>([
 // EAI_NONAME and EAI_NODATA (netdb.h): somebody who knows has answered
 const ANSWERS = new Set([-2, -5]);
 
+/**
+ * What a call on another thread may still read or write. Deno passes on addresses and keeps nothing alive: a buffer that
+ * nobody else holds can be collected, and used for something else, before the other thread looks at it.
+ */
+const inUse = new Set<readonly ArrayBufferView[]>();
+
 /** A name did not resolve. */
 export class ResolveError extends Error {
   /** Whether the answer is that there is no such name or address; false when nobody was there to answer. */
@@ -49,7 +55,10 @@ export async function resolveHost(host: string, port: number): Promise<SocketAdd
   const hints = new Uint8Array(INFO_BYTES);
   new DataView(hints.buffer).setInt32(SOCKTYPE, SOCK_STREAM, true);
   const first = new BigUint64Array(1);
-  const result = await libc.getaddrinfo(encoder.encode(`${host}\0`), encoder.encode(`${port}\0`), hints, first);
+  const [name, service] = [encoder.encode(`${host}\0`), encoder.encode(`${port}\0`)];
+  const lent = [name, service, hints, first];
+  inUse.add(lent);
+  const result = await libc.getaddrinfo(name, service, hints, first).finally(() => inUse.delete(lent));
   if (result !== 0) throw new ResolveError(host, result);
   try {
     return readList(first[0]);
