@@ -53,8 +53,9 @@ export function findToken(
 function tokenVariable(environment: Environment): string | null {
   try {
     return environment.get(TOKEN_VARIABLE) ?? null;
-  } catch {
-    // Deno's error for what is no text would show it
+  } catch (error) {
+    if (!(error instanceof Deno.errors.InvalidData)) throw error;
+    // its message would show the token
     throw new ConfigError(`${TOKEN_VARIABLE}: expected a token of text in UTF-8, got other bytes`);
   }
 }
