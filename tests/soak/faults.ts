@@ -1,0 +1,70 @@
+// What goes wrong between and in front of the two programs while visits go on, and must disturb none of them that has its
+// session: the ctl_conn is cut or falls silent, a program stands still, strangers come.
+
+import type { Random } from "../support/random.ts";
+import { pause } from "./line.ts";
+import type { Pair } from "./pair.ts";
+
+/** What can go wrong, and how often of twelve times. */
+const FAULTS = { cut: 2, freeze: 1, stopServer: 2, stopClient: 2, strangers: 5 } as const;
+
+/** A name of a fault. */
+export type Fault = keyof typeof FAULTS;
+
+const NAMES = (Object.keys(FAULTS) as Fault[]).flatMap((name) => Array<Fault>(FAULTS[name]).fill(name));
+/** Longer than the heartbeat timeout of the programs, so that both sides give the ctl_conn up. */
+const FREEZE_MS = 8000;
+
+/** Does harm until `until`, in ms of performance.now(), and leaves everything as it was. */
+export async function doHarm(pair: Pair, random: Random, until: number, done: (fault: Fault) => void): Promise<void> {
+  for (;;) {
+    await pause(random.between(200, 2000));
+    const left = until - performance.now();
+    const fault = NAMES[random.between(0, NAMES.length - 1)];
+    // a freeze costs as much again until the tunnels are back
+    if (left < 1000) return;
+    if (fault === "freeze" && left < 3 * FREEZE_MS) continue;
+    await inflict(fault, pair, random, Math.min(left, 4000));
+    done(fault);
+  }
+}
+
+async function inflict(fault: Fault, pair: Pair, random: Random, longestMs: number): Promise<void> {
+  switch (fault) {
+    case "cut":
+      return pair.forwarder.cut();
+    case "freeze":
+      pair.forwarder.freeze();
+      await pause(FREEZE_MS);
+      return pair.forwarder.thaw();
+    case "stopServer":
+    case "stopClient": {
+      const program = pair.program(fault === "stopServer" ? "server" : "client");
+      program.kill("SIGSTOP");
+      await pause(random.between(50, longestMs));
+      return program.kill("SIGCONT");
+    }
+    case "strangers":
+      return void await Promise.all(Array.from({ length: random.between(1, 12) }, () => intrude(pair, random)));
+    default:
+      return fault satisfies never;
+  }
+}
+
+const REQUEST = new TextEncoder().encode("GET / HTTP/1.1\r\nHost: example\r\n\r\n");
+
+/** One stranger at one of the two ports, who says something or nothing, and stays for a while or not. */
+async function intrude(pair: Pair, random: Random): Promise<void> {
+  const port = pair.strangerPorts[random.between(0, 1)];
+  const bytes = random.chance(0.2)
+    ? REQUEST
+    : Uint8Array.from({ length: random.between(0, 3000) }, () => random.between(0, 255));
+  const stayMs = random.between(0, 1500);
+  try {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    await conn.write(bytes);
+    await pause(stayMs);
+  } catch {
+    // to be thrown out is what a stranger is there for
+  }
+}
