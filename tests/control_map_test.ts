@@ -34,7 +34,7 @@ class Town implements ControlMapActions {
     this.map = new ControlMap(this, new TunnelRows(this.counters, 2), { proxyPort: 8090, ...heartbeats });
   }
 
-  announce = (control: ControlId) => void this.deeds.push(`announce ${control}`);
+  announce = ({ id }: Control) => void this.deeds.push(`announce ${id}`);
   withdraw = (control: ControlId) => void this.deeds.push(`withdraw ${control}`);
   listen = ({ id, port }: Tunnel, { id: control }: Control) =>
     void this.deeds.push(`listen ${id} ${port} for ${control}`);

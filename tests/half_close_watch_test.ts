@@ -35,14 +35,15 @@ class Scene {
     this.#pipes = new PipePool();
     new HalfCloseWatch(stage.loop, timeoutMs);
     const around = { loop: stage.loop, pipes: this.#pipes, counters: this.counters, debugging: false, debug() {} };
-    const owner = { onIdle() {}, onUnserved() {}, onProxyClosed() {} };
+    const owner = { onIdle() {}, onUnserved() {}, onProxyClosed() {}, onPublicClosed() {} };
     const { socket, peer } = stage.connect(BUFFER_BYTES);
     this.far = peer;
     this.conn = new ServerProxyConn(1 as ProxyId, socket, around, { shutdownPeer() {}, reset() {} }, owner);
     const visitor = stage.connect(BUFFER_BYTES);
     this.user = visitor.peer;
     stage.step(2);
-    this.conn.start(new PublicConn(visitor.socket, 1, ROW, stage.loop.now, { serve() {} }, () => {}));
+    const visits = { serve() {}, onPublicClosed() {} };
+    this.conn.start(new PublicConn(visitor.socket, 1, ROW, stage.loop.now, visits, () => {}));
     const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
     encodeStartRsp(frame, SESSION, START_CONNECTED);
     this.far.sendAll(new Uint8Array(frame.buffer));

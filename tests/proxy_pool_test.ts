@@ -17,7 +17,7 @@ import {
   type StartReq,
   type StartStatus,
 } from "../core/protocol/proxy_frame.ts";
-import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
+import { Count, placeOf, RelayCounters, sessionsInBlock, type TunnelRow } from "../core/relay/counters.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { ProxyPool } from "../core/server/proxy_pool.ts";
 import { PublicConn } from "../core/server/public_conn.ts";
@@ -27,6 +27,8 @@ import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
 /** The tunnel whose sessions these are. */
 const TUNNEL = placeOf(1 as TunnelRow);
+
+const GRANT = 3;
 
 /** A pool with the client that the test plays. */
 class Scene {
@@ -41,6 +43,8 @@ class Scene {
   waiting = 0;
   readonly #pipes: PipePool;
   #lastProxy = 0;
+  /** PublicConns that have come and were not said to be closed. */
+  #open = 0;
 
   constructor(stage: Stage, poolCount: number) {
     this.stage = stage;
@@ -59,8 +63,12 @@ class Scene {
       revoke: (proxy: ProxyId) => {
         this.tickets.splice(this.tickets.indexOf(proxy), 1);
       },
+      onPublicClosed: (pool: ProxyPool, row: TunnelRow) => {
+        assertEquals([pool.grant, row as number], [GRANT, 1]);
+        this.#open--;
+      },
     };
-    this.pool = new ProxyPool(7 as ControlId, around, notices, requests, poolCount);
+    this.pool = new ProxyPool(7 as ControlId, GRANT, around, notices, requests, poolCount);
   }
 
   /** A ProxyConn comes with the oldest ticket. */
@@ -87,6 +95,7 @@ class Scene {
   /** A PublicConn comes. */
   visit(tunnel = 1): Peer {
     const { socket, peer } = this.stage.connect();
+    this.#open++;
     new PublicConn(socket, tunnel, 1 as TunnelRow, this.stage.loop.now, this.pool, (change) => this.waiting += change);
     this.stage.step(2);
     return peer;
@@ -126,6 +135,8 @@ class Scene {
   dispose(): void {
     this.pool.lose();
     this.stage.step();
+    // whatever the test did: every PublicConn is counted out once, and not before it is closed
+    assertEquals(this.#open, sessionsInBlock(this.counters), "PublicConns are open that have sessions");
     this.#pipes.dispose();
   }
 }

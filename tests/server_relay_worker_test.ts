@@ -9,7 +9,8 @@ import { EventLoop } from "../core/reactor/event_loop.ts";
 import { Mailbox } from "../core/reactor/mailbox.ts";
 import type { WorkerPost, WorkerStart } from "../core/reactor/reactor_worker.ts";
 import { Phase } from "../core/reactor/shared_state.ts";
-import { RelayCounters } from "../core/relay/counters.ts";
+import { RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
+import { ConnectionCounts } from "../core/server/connection_counts.ts";
 import { MOST_TUNNELS } from "../core/server/tunnel_rows.ts";
 import { WaitingRoom } from "../core/server/waiting_room.ts";
 import { Record } from "../core/relay/records.ts";
@@ -20,6 +21,7 @@ import { Post } from "./support/post.ts";
 import { connectedPair, Peer } from "./support/stage.ts";
 
 const PATIENCE_MS = 10_000;
+const GRANTS = 2;
 
 /** A ProxyConn that the Worker has asked for. */
 interface Asked {
@@ -31,6 +33,7 @@ interface Asked {
 /** The Worker and its surroundings. */
 class Scene {
   readonly asked: Asked[] = [];
+  readonly counts = new ConnectionCounts(GRANTS);
   readonly control: Mailbox;
   readonly acceptor: Mailbox;
   readonly #post = new Post(3, 64);
@@ -63,6 +66,8 @@ class Scene {
       index: 0,
       relays: 1,
       counters: new RelayCounters(1, MOST_TUNNELS).memory,
+      grants: GRANTS,
+      counts: this.counts.memory,
       poolCount: 1,
       pipes: 4,
       waitingRoom: new WaitingRoom(1).memory,
@@ -161,8 +166,12 @@ testWorker("the tickets of a client that has gone are worthless", (scene) => {
   assertAdmitted(scene.claim(there, there.ticket));
 });
 
-testWorker("a PublicConn of a client that has gone is closed", (scene) => {
+testWorker("a PublicConn of a client that has gone is closed, and counted out", (scene) => {
   scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
   scene.control.send(FIRST_RELAY, Record.CONTROL_LOST, 7);
-  assertRefused(scene.hand(scene.acceptor, Record.PUBLIC_CONN, 7, 1));
+  const [grant, row] = [1, 5 as TunnelRow];
+  scene.counts.opened(grant, row);
+  assertRefused(scene.hand(scene.acceptor, Record.PUBLIC_CONN, 7, 1, row, grant));
+  const { counts } = scene;
+  assertEquals([counts.inAll(), counts.ofGrant(grant), counts.ofTunnel(row)], [0, 0, 0]);
 });

@@ -55,7 +55,7 @@ const settings = {
   bind: {
     value: kinds.host,
     default: "0.0.0.0",
-    meaning: "Address that every port is opened on",
+    meaning: "Address that every port is opened on, public ones if there is no public_bind",
     example: "192.0.2.1",
   },
   public_bind: {

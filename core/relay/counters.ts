@@ -55,6 +55,11 @@ export function placeOf(row: TunnelRow): TunnelPlace {
   return (row + 1) * ROW_WORDS as TunnelPlace;
 }
 
+/** The row that begins there. */
+export function rowOf(place: TunnelPlace): TunnelRow {
+  return place / ROW_WORDS - 1 as TunnelRow;
+}
+
 /** How many sessions are under way, by what was counted. */
 export function sessionsUnderWay(counts: TunnelCounts): number {
   return counts.sessionsOpened - counts.sessionsEnded - counts.sessionsReset - counts.sessionsRefused;

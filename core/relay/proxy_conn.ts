@@ -92,6 +92,9 @@ export abstract class ProxyConn implements Task {
   /** Both directions have ended on this side, in order. */
   protected abstract onSessionFinished(): void;
 
+  /** The endpoint of the present session is closed. */
+  protected onEndpointClosed(): void {}
+
   /** It is closed; for the side to forget it. */
   protected abstract onClosed(): void;
 
@@ -145,8 +148,7 @@ export abstract class ProxyConn implements Task {
   }
 
   #finishSession(): void {
-    this.endpoint!.close();
-    this.endpoint = null;
+    this.#dropEndpoint(false);
     this.state = "finished";
     this.around.counters[this.tunnel + Count.sessionsEnded]++;
     const { around, relay } = this;
@@ -157,6 +159,15 @@ export abstract class ProxyConn implements Task {
     // a FIN, either way and read or not, means that there is no session after this one
     if (this.#orphaned || relay.in.sourceEnded || this.socket.hungUp) this.close();
     else this.onSessionFinished();
+  }
+
+  #dropEndpoint(reset: boolean): void {
+    const { endpoint } = this;
+    if (endpoint === null) return;
+    this.endpoint = null;
+    if (reset) endpoint.reset();
+    else endpoint.close();
+    this.onEndpointClosed();
   }
 
   /** The other side's endpoint ended after `total` bytes. Stale notices are ignored, early ones kept. */
@@ -233,8 +244,7 @@ export abstract class ProxyConn implements Task {
     if (this.inSession) this.around.counters[this.tunnel + Count.sessionsReset]++;
     this.around.debug("Session is reset", this.id, this.session, `${side}: ${errnoName(code)}`);
     if (!this.#orphaned && this.session !== 0) this.#notices.reset(this.id, this.session);
-    this.endpoint?.reset();
-    this.endpoint = null;
+    this.#dropEndpoint(true);
     this.socket.reset();
     this.close();
   }
@@ -257,8 +267,7 @@ export abstract class ProxyConn implements Task {
     if (this.state === "closed") return;
     this.state = "closed";
     this.relay.abandon();
-    this.endpoint?.close();
-    this.endpoint = null;
+    this.#dropEndpoint(false);
     this.socket.close();
     this.around.counters[Count.proxyConnsClosed]++;
     this.onClosed();

@@ -3,11 +3,11 @@
 
 /** What a record asks for. */
 export const Record = {
-  /** server acceptor → relay: a PublicConn. [fd, control, tunnel no, row] */
+  /** server acceptor → relay: a PublicConn. [fd, control, tunnel no, row, grant] */
   PUBLIC_CONN: 1,
   /** server control → relay: a connection whose greeting names this Worker. [fd, proxy, ticket ×4] */
   PROXY_CONN: 2,
-  /** server control → relay: a client has logged in. [control] */
+  /** server control → relay: a client has logged in. [control, grant] */
   CONTROL_UP: 3,
   /** control → relay: the ctl_conn is gone. server: [control]; client: [] */
   CONTROL_LOST: 4,

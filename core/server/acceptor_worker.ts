@@ -5,13 +5,16 @@ import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from ".
 import { formatAddress, IP_WORDS, portOf, withPort } from "../../ffi/socket_address.ts";
 import { type AddressRange, addressRanges } from "../protocol/address_range.ts";
 import { Acceptor } from "../reactor/acceptor.ts";
-import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
+import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { ShortageLog } from "../reactor/shortage_log.ts";
+import type { TunnelRow } from "../relay/counters.ts";
 import { Record } from "../relay/records.ts";
 import { paceFromAfar, unpace } from "../relay/pacing.ts";
 import { watchPeers } from "../relay/peer_watch.ts";
 import { AddressFilter } from "./address_filter.ts";
+import { ConnectionCounts } from "./connection_counts.ts";
+import { ConnectionLimits } from "./connection_limits.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "./worker_config.ts";
@@ -24,10 +27,13 @@ interface Door {
   readonly acceptor: Acceptor;
   readonly control: number;
   readonly tunnel: number;
-  readonly row: number;
+  readonly row: TunnelRow;
+  readonly grant: number;
   /** What its client has asked for; null is everybody. */
   readonly filter: AddressFilter | null;
   readonly refusals: RefusalLog;
+  /** What a refusal says of it. */
+  readonly fields: LogFields;
 }
 
 class ServerAcceptor implements Reactor {
@@ -38,6 +44,7 @@ class ServerAcceptor implements Reactor {
   readonly #ranges = new Map<number, Ranges>();
   /** The operator's own; null is everybody. */
   readonly #filter: AddressFilter | null;
+  readonly #limits: ConnectionLimits;
   /** The address of who was accepted last. */
   readonly #ip = new Int32Array(IP_WORDS);
   readonly #shortage: ShortageLog;
@@ -50,6 +57,8 @@ class ServerAcceptor implements Reactor {
     this.#context = context;
     this.#config = config;
     this.#filter = filterOf([addressRanges(config.allow), addressRanges(config.deny)]);
+    const { rules, counts, maxConnections } = config;
+    this.#limits = new ConnectionLimits(context, new ConnectionCounts(rules.length, counts), rules, maxConnections);
     this.#shortage = new ShortageLog(context);
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
   }
@@ -57,7 +66,7 @@ class ServerAcceptor implements Reactor {
   onRecord(_from: number, words: Int32Array, at: number): void {
     switch (words[at]) {
       case Record.LISTEN:
-        return this.#listen(words[at + 1], words[at + 2], words[at + 3], words[at + 4], words[at + 5], words[at + 6]);
+        return this.#listen(words.subarray(at + 1, at + 7));
       case Record.LISTEN_RANGE:
         return this.#addRange(words, at);
       case Record.UNLISTEN:
@@ -74,10 +83,10 @@ class ServerAcceptor implements Reactor {
     this.#ranges.set(tunnelId, ranges);
   }
 
-  #listen(tunnelId: number, control: number, tunnel: number, row: number, grant: number, port: number): void {
+  #listen([tunnelId, control, tunnel, row, grant, port]: Int32Array): void {
     const filter = filterOf(this.#ranges.get(tunnelId) ?? [[], []]);
     this.#ranges.delete(tunnelId);
-    const fd = listenOn(withPort(this.#config.binds[grant], port));
+    const fd = listenOn(withPort(this.#config.rules[grant].bind, port));
     const address = fd < 0 ? null : localAddress(fd as Descriptor);
     if (address === null) {
       return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
@@ -87,12 +96,15 @@ class ServerAcceptor implements Reactor {
     // inherited as well: sessions are guarded so, see StreamSocket, and who is refused is reset
     resetOnClose(fd as Descriptor);
     const opened = portOf(address);
+    const fields = { port: opened, client: control, tunnel };
     const door: Door = {
       control,
       tunnel,
-      row,
+      row: row as TunnelRow,
+      grant,
       filter,
-      refusals: new RefusalLog(this.#context, { port: opened, client: control, tunnel }),
+      refusals: new RefusalLog(this.#context, "PublicClients are refused by allow or deny", fields),
+      fields,
       acceptor: new Acceptor(this.#context.loop, fd as Descriptor, {
         onAccept: (conn) => this.#onAccept(conn, door),
         onAcceptPaused: (reason) => this.#onAcceptPaused(reason, opened),
@@ -119,8 +131,9 @@ class ServerAcceptor implements Reactor {
       close(fd);
       return door.refusals.note();
     }
+    if (!this.#limits.admits(door.grant, door.row, door.fields)) return void close(fd);
     paceFromAfar(fd);
-    this.#deal(fd, door.control, door.tunnel, door.row);
+    this.#deal(fd, door);
   }
 
   /** Whether both lists, the operator's and the client's, let in who was accepted last. */
@@ -131,12 +144,12 @@ class ServerAcceptor implements Reactor {
     return (this.#filter === null || this.#filter.admits(ip)) && (filter === null || filter.admits(ip));
   }
 
-  #deal(fd: Descriptor, control: number, tunnel: number, row: number): void {
+  #deal(fd: Descriptor, { control, tunnel, row, grant }: Door): void {
     if (this.#context.logs("debug")) {
       const peer = formatAddress(lastAddress());
       this.#context.log("debug", "PublicConn has come", { peer, client: control, tunnel, relay: this.#nextRelay });
     }
-    this.#context.mailbox.send(FIRST_RELAY + this.#nextRelay, Record.PUBLIC_CONN, fd, control, tunnel, row);
+    this.#context.mailbox.send(FIRST_RELAY + this.#nextRelay, Record.PUBLIC_CONN, fd, control, tunnel, row, grant);
     this.#dealt = (this.#dealt + 1) | 0;
     this.#nextRelay = (this.#nextRelay + 1) % this.#config.relays;
   }

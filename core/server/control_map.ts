@@ -14,7 +14,7 @@ import type { TunnelRows } from "./tunnel_rows.ts";
 /** What the ControlMap needs done. */
 export interface ControlMapActions {
   /** Every relay Worker shall know a new client; before any of its ports is opened. */
-  announce(control: ControlId): void;
+  announce(control: Control): void;
   /** Every relay Worker shall forget it. */
   withdraw(control: ControlId): void;
   /** Opens a public port for whom the tunnel lets in; the answer comes by {@linkcode ControlMap.onListening}. */
@@ -82,7 +82,7 @@ export class ControlMap {
     const control: Control = { id, conn, grant, instance, address, tunnels: new Map() };
     this.#controls.set(id, control);
     this.#instances.set(keyOf(grant, instance), control);
-    this.#actions.announce(control.id);
+    this.#actions.announce(control);
     conn.startHeartbeats(heartbeatIntervalMs, heartbeatTimeoutMs);
     conn.send({
       type: "NewCtlRsp",

@@ -48,17 +48,17 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     return true;
   }
 
-  announce(control: ControlId): void {
-    this.#tellRelays(Record.CONTROL_UP, control);
+  announce({ id, grant }: Control): void {
+    this.#tellRelays(Record.CONTROL_UP, id, grant.id);
   }
 
   withdraw(control: ControlId): void {
     this.#tellRelays(Record.CONTROL_LOST, control);
   }
 
-  #tellRelays(record: number, control: ControlId): void {
+  #tellRelays(record: number, control: ControlId, grant = 0): void {
     for (let relay = 0; relay < this.#config.relays; relay++) {
-      this.#context.mailbox.send(FIRST_RELAY + relay, record, control);
+      this.#context.mailbox.send(FIRST_RELAY + relay, record, control, grant);
     }
   }
 

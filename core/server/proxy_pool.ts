@@ -8,7 +8,8 @@ import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
 import type { Notices } from "../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../relay/surroundings.ts";
-import type { PublicConn } from "./public_conn.ts";
+import type { TunnelRow } from "../relay/counters.ts";
+import type { PublicConn, PublicConnOwner } from "./public_conn.ts";
 import { ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
 
 const SWEEP_MS = 1000;
@@ -27,12 +28,16 @@ export interface ProxyRequests {
   request(pool: ProxyPool): ProxyId;
   /** The ticket is not good any more. */
   revoke(proxy: ProxyId): void;
+  /** A PublicConn of the tunnel with this row is closed. */
+  onPublicClosed(pool: ProxyPool, row: TunnelRow): void;
 }
 
 /** See the file's head. One thread. */
-export class ProxyPool implements ServerProxyOwner, TimerTarget, Notices, NoticeConnEvents {
+export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget, Notices, NoticeConnEvents {
   /** The client's Control. */
   readonly control: ControlId;
+  /** The grant of the client. */
+  readonly grant: number;
   readonly #around: RelaySurroundings;
   readonly #loop: EventLoop;
   readonly #notices: Notices;
@@ -56,12 +61,14 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget, Notices, Notice
   /** Makes an empty pool and asks for the first ProxyConns. */
   constructor(
     control: ControlId,
+    grant: number,
     around: RelaySurroundings,
     notices: Notices,
     requests: ProxyRequests,
     poolCount: number,
   ) {
     this.control = control;
+    this.grant = grant;
     this.#around = around;
     this.#loop = around.loop;
     this.#notices = notices;
@@ -188,6 +195,11 @@ export class ProxyPool implements ServerProxyOwner, TimerTarget, Notices, Notice
       proxy.start(conn);
     } else this.#waiting.unshift(conn);
     this.#ask();
+  }
+
+  /** A PublicConn is closed. */
+  onPublicClosed(row: TunnelRow): void {
+    this.#requests.onPublicClosed(this, row);
   }
 
   /** A closed ProxyConn is forgotten. */

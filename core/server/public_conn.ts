@@ -3,6 +3,14 @@ import type { Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import type { TunnelRow } from "../relay/counters.ts";
 
+/** Who has PublicConns. */
+export interface PublicConnOwner {
+  /** Serves one, whose first event has told whether there is payload already. */
+  serve(conn: PublicConn): void;
+  /** One is closed that had no ProxyConn; `row` is where its tunnel is counted. */
+  onPublicClosed(row: TunnelRow): void;
+}
+
 /** One connection of a PublicClient. One thread. */
 export class PublicConn implements Task {
   /** Kept by the loop. */
@@ -15,7 +23,7 @@ export class PublicConn implements Task {
   readonly row: TunnelRow;
   /** Since when it has been waiting, in ms of the loop's clock. */
   readonly since: number;
-  readonly #pool: { serve(conn: PublicConn): void };
+  readonly #owner: PublicConnOwner;
   readonly #onWaiting: (change: 1 | -1) => void;
   #settled = false;
   #ready = false;
@@ -27,7 +35,7 @@ export class PublicConn implements Task {
    * @param tunnel The tunnel that it came to.
    * @param row Where that tunnel is counted.
    * @param since Ms of the loop's clock.
-   * @param pool Serves it, when its first event has told whether there is payload already.
+   * @param owner Serves it.
    * @param onWaiting Hears that it waits (1), at once, and that it does not wait any more (-1).
    */
   constructor(
@@ -35,14 +43,14 @@ export class PublicConn implements Task {
     tunnel: number,
     row: TunnelRow,
     since: number,
-    pool: { serve(conn: PublicConn): void },
+    owner: PublicConnOwner,
     onWaiting: (change: 1 | -1) => void,
   ) {
     this.socket = socket;
     this.tunnel = tunnel;
     this.row = row;
     this.since = since;
-    this.#pool = pool;
+    this.#owner = owner;
     this.#onWaiting = onWaiting;
     socket.task = this;
     onWaiting(1);
@@ -65,12 +73,13 @@ export class PublicConn implements Task {
     if (this.socket.failed) return this.close();
     if (this.#ready) return;
     this.#ready = true;
-    this.#pool.serve(this);
+    this.#owner.serve(this);
   }
 
   /** Closes it. */
   close(): void {
     this.settled = true;
     this.socket.close();
+    this.#owner.onPublicClosed(this.row);
   }
 }

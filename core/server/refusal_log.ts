@@ -1,4 +1,4 @@
-// Says that PublicClients were refused on a public port, once a minute at most: whoever is refused may come often.
+// Says that PublicClients were refused by a rule, once a minute at most: whoever is refused may come often.
 import { lastAddress } from "../../ffi/socket.ts";
 import { formatAddress } from "../../ffi/socket_address.ts";
 import type { LogFields, ReactorContext } from "../reactor/reactor_worker.ts";
@@ -6,9 +6,13 @@ import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 
 const INTERVAL_MS = 60_000;
 
-/** The log of one public port. */
+/** What a log needs of its Worker. */
+export type LogContext = Pick<ReactorContext, "loop" | "logs" | "log">;
+
+/** The log of one rule. */
 export class RefusalLog implements TimerTarget {
-  readonly #context: ReactorContext;
+  readonly #context: LogContext;
+  readonly #message: string;
   readonly #fields: LogFields;
   readonly #timer = new Timer(this);
   #unlogged = 0;
@@ -17,26 +21,32 @@ export class RefusalLog implements TimerTarget {
    * Makes a log.
    *
    * @param context The Worker.
+   * @param message What the lines are about.
    * @param fields What every line says.
    */
-  constructor(context: ReactorContext, fields: LogFields) {
+  constructor(context: LogContext, message: string, fields: LogFields) {
     this.#context = context;
+    this.#message = message;
     this.#fields = fields;
   }
 
-  /** Notes that whoever was accepted last is refused. */
-  note(): void {
+  /**
+   * Notes that whoever was accepted last is refused.
+   *
+   * @param fields What a line about this one says besides.
+   */
+  note(fields: LogFields = {}): void {
     const debug = this.#context.logs("debug");
     if (!debug && this.#timer.isSet) return void this.#unlogged++;
     const peer = formatAddress(lastAddress());
-    if (debug) this.#context.log("debug", "PublicClient is refused", { ...this.#fields, peer });
+    if (debug) this.#context.log("debug", "PublicClient is refused", { ...this.#fields, ...fields, peer });
     if (this.#timer.isSet) this.#unlogged++;
-    else this.#write({ refused: 1, peer });
+    else this.#write({ ...fields, refused: 1, peer });
   }
 
   #write(fields: LogFields): void {
     this.#unlogged = 0;
-    this.#context.log("info", "PublicClients are refused by allow or deny", { ...this.#fields, ...fields });
+    this.#context.log("info", this.#message, { ...this.#fields, ...fields });
     this.#context.loop.setTimer(this.#timer, INTERVAL_MS);
   }
 
@@ -45,7 +55,7 @@ export class RefusalLog implements TimerTarget {
     if (this.#unlogged > 0) this.#write({ refused: this.#unlogged });
   }
 
-  /** The port is closed. */
+  /** There will be no more. */
   close(): void {
     this.#context.loop.timers.clear(this.#timer);
   }

@@ -11,6 +11,7 @@ import { HalfCloseWatch } from "../relay/half_close_watch.ts";
 import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
+import { ConnectionCounts } from "./connection_counts.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
 import { MOST_TUNNELS } from "./tunnel_rows.ts";
@@ -30,6 +31,7 @@ class ServerRelay implements Reactor, ProxyRequests {
   readonly #tickets = new Map<ProxyId, Expected>();
   readonly #drain: DrainWatch;
   readonly #room: WaitingRoom;
+  readonly #counts: ConnectionCounts;
   #lastProxy = 0;
 
   constructor(context: ReactorContext, config: RelayConfig) {
@@ -38,6 +40,7 @@ class ServerRelay implements Reactor, ProxyRequests {
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters).block(config.index);
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
+    this.#counts = new ConnectionCounts(config.grants, config.counts);
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
     new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
   }
@@ -56,6 +59,7 @@ class ServerRelay implements Reactor, ProxyRequests {
           words[at + 2] as ControlId,
           words[at + 3],
           words[at + 4] as TunnelRow,
+          words[at + 5],
         );
       case Record.PROXY_CONN:
         return this.#onProxyConn(
@@ -64,7 +68,7 @@ class ServerRelay implements Reactor, ProxyRequests {
           ticketAt(words, at + 3),
         );
       case Record.CONTROL_UP:
-        return this.#onControlUp(words[at + 1] as ControlId);
+        return this.#onControlUp(words[at + 1] as ControlId, words[at + 2]);
       case Record.CONTROL_LOST:
         return this.#onControlLost(words[at + 1] as ControlId);
       case Record.SHUTDOWN_PEER: {
@@ -85,12 +89,15 @@ class ServerRelay implements Reactor, ProxyRequests {
     return this.#pools.get(words[at + 1] as ControlId)?.proxy((words[at + 2] >>> 0) as ProxyId);
   }
 
-  #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number, row: TunnelRow): void {
+  #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number, row: TunnelRow, grant: number): void {
     this.#room.take(this.#config.index);
     const socket = new StreamSocket(this.#context.loop, fd, true);
     const pool = this.#pools.get(control);
-    // its client left while the connection was on its way here
-    if (pool === undefined) return socket.close();
+    if (pool === undefined) {
+      // its client left while the connection was on its way here
+      socket.close();
+      return this.#counts.closed(grant, row);
+    }
     new PublicConn(socket, tunnel, row, this.#context.loop.now, pool, this.#onWaiting);
   }
 
@@ -108,10 +115,10 @@ class ServerRelay implements Reactor, ProxyRequests {
     expected.pool.add(proxy, new StreamSocket(this.#context.loop, fd));
   }
 
-  #onControlUp(control: ControlId): void {
+  #onControlUp(control: ControlId, grant: number): void {
     const { poolCount } = this.#config;
     const notices = this.#noticesOf(control);
-    this.#pools.set(control, new ProxyPool(control, this.#around, notices, this, poolCount));
+    this.#pools.set(control, new ProxyPool(control, grant, this.#around, notices, this, poolCount));
   }
 
   #noticesOf(control: ControlId): Notices {
@@ -149,6 +156,10 @@ class ServerRelay implements Reactor, ProxyRequests {
 
   revoke(proxy: ProxyId): void {
     this.#tickets.delete(proxy);
+  }
+
+  onPublicClosed({ grant }: ProxyPool, row: TunnelRow): void {
+    this.#counts.closed(grant, row);
   }
 
   onMessage(): void {}

@@ -15,7 +15,7 @@ import {
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { Count } from "../relay/counters.ts";
+import { Count, rowOf, type TunnelRow } from "../relay/counters.ts";
 import { type Notices, ProxyConn } from "../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../relay/surroundings.ts";
 import type { PublicConn } from "./public_conn.ts";
@@ -37,6 +37,8 @@ export interface ServerProxyOwner {
   onIdle(proxy: ServerProxyConn): void;
   /** It was dead before any payload left: its PublicConn needs another one. */
   onUnserved(conn: PublicConn): void;
+  /** The PublicConn of a session is closed; `row` is where its tunnel is counted. */
+  onPublicClosed(row: TunnelRow): void;
   /** It is closed. */
   onProxyClosed(proxy: ServerProxyConn): void;
 }
@@ -187,6 +189,11 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     this.state = "idle";
     this.idleSince = this.around.loop.now;
     this.#owner.onIdle(this);
+  }
+
+  /** One connection less. */
+  protected override onEndpointClosed(): void {
+    this.#owner.onPublicClosed(rowOf(this.tunnel));
   }
 
   /** There will be no other session on it. */

@@ -11,7 +11,8 @@ import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
 import { shareDescriptors } from "../relay/descriptor_share.ts";
 import { Program, StartError } from "../supervisor/program.ts";
-import { grantsOf } from "./grant.ts";
+import { ConnectionCounts } from "./connection_counts.ts";
+import { type Grant, grantsOf } from "./grant.ts";
 import { MOST_TUNNELS } from "./tunnel_rows.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 import {
@@ -20,6 +21,7 @@ import {
   CONTROL,
   type ControlConfig,
   FIRST_RELAY,
+  type PortRules,
   type RelayConfig,
 } from "./worker_config.ts";
 
@@ -36,7 +38,8 @@ export async function runServer(config: ServerConfig): Promise<void> {
   const limit = raiseDescriptorLimit();
   const bind = await resolveBind(config.bind);
   const grants = grantsOf(config);
-  const binds = await Promise.all(grants.map((grant) => resolvePublicBind(grant.bind)));
+  const rules = await Promise.all(grants.map(portRules));
+  const counts = new ConnectionCounts(grants.length).memory;
   const ctlListener = openListener(withPort(bind, config.ctlPort), "ctl_port");
   const proxyListener = openListener(withPort(bind, config.proxyPort), "proxy_port");
   const ctlAddress = localAddress(ctlListener)!;
@@ -73,7 +76,9 @@ export async function runServer(config: ServerConfig): Promise<void> {
         name: "acceptor",
         module: new URL("./acceptor_worker.ts", import.meta.url),
         config: {
-          binds,
+          rules,
+          maxConnections: config.maxConnections,
+          counts,
           allow: config.publicAllow,
           deny: config.publicDeny,
           relays,
@@ -90,6 +95,8 @@ export async function runServer(config: ServerConfig): Promise<void> {
           relays,
           counters: counters.memory,
           halfCloseTimeoutMs: config.halfCloseTimeoutMs,
+          grants: grants.length,
+          counts,
           poolCount: Math.ceil(config.poolCount / relays),
           pipes,
           waitingRoom,
@@ -127,11 +134,11 @@ async function resolveBind(host: string): Promise<SocketAddress> {
   }
 }
 
-/** Finds out at start, and not with the first tunnel, whether ports can be opened there. */
-async function resolvePublicBind(host: string): Promise<SocketAddress> {
-  const address = await resolveBind(host);
-  close(openListener(address, "public_bind with port"));
-  return address;
+/** Finds out at start, and not with the first tunnel, whether ports can be opened where a grant wants them. */
+async function portRules({ name, bind: host, maxConnections, maxConnectionsPerTunnel }: Grant): Promise<PortRules> {
+  const bind = await resolveBind(host);
+  close(openListener(bind, "public_bind with port"));
+  return { name, bind, maxConnections, maxConnectionsPerTunnel };
 }
 
 function openListener(address: SocketAddress, setting: string): Descriptor {

@@ -34,10 +34,20 @@ export interface ControlConfig {
   readonly heartbeatTimeoutMs: number;
 }
 
+/** What the acceptor Worker knows of a grant. */
+export interface PortRules extends Pick<Grant, "name" | "maxConnections" | "maxConnectionsPerTunnel"> {
+  /** Where its public ports are opened; the port of this does not count. */
+  readonly bind: SocketAddress;
+}
+
 /** For the acceptor Worker. */
 export interface AcceptorConfig {
-  /** Where public ports are opened, by the id of their client's grant; the ports of these do not count. */
-  readonly binds: readonly SocketAddress[];
+  /** The rules of each grant, by its id. */
+  readonly rules: readonly PortRules[];
+  /** The most connections at a time on all public ports, or null. */
+  readonly maxConnections: number | null;
+  /** Memory of the connection counts. */
+  readonly counts: SharedArrayBuffer;
   /** Address ranges whose PublicClients are taken on any public port; empty is everybody's. */
   readonly allow: readonly string[];
   /** Address ranges whose PublicClients are not taken on any public port. */
@@ -58,6 +68,10 @@ export interface RelayConfig {
   readonly relays: number;
   /** Memory of the relay counters. */
   readonly counters: SharedArrayBuffer;
+  /** How many grants there are. */
+  readonly grants: number;
+  /** Memory of the connection counts. */
+  readonly counts: SharedArrayBuffer;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
   readonly halfCloseTimeoutMs: number;
   /** Idle ProxyConns that this Worker keeps ready for each client. */

@@ -1,6 +1,6 @@
 // A client that a test speaks itself, message by message, so that it can say what the real one never would.
 
-import { newInstance, newNonce } from "../../core/protocol/auth.ts";
+import { clientProof, newInstance, newNonce } from "../../core/protocol/auth.ts";
 import { FrameReader } from "../../core/protocol/frame_reader.ts";
 import { FrameWriter } from "../../core/protocol/frame_writer.ts";
 import type { CtlMessage, NewCtlAccepted, NotifyClientNeedProxy } from "../../core/protocol/messages.ts";
@@ -8,7 +8,7 @@ import { encodePreambleAndMeta } from "../../core/protocol/preamble.ts";
 import { MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../../core/protocol/wire.ts";
 import { writeAll } from "./conns.ts";
 
-/** A ctl_conn on which a test says what it likes; without a token. */
+/** A ctl_conn on which a test says what it likes. */
 export class CtlSpeaker implements Disposable {
   readonly #conn: Deno.TcpConn;
   readonly #reader = new FrameReader(MAX_FRAME_BYTES);
@@ -22,17 +22,16 @@ export class CtlSpeaker implements Disposable {
     return new CtlSpeaker(await Deno.connect({ hostname: "127.0.0.1", port: ctlPort }));
   }
 
-  /** Logs in without a token. */
-  async logIn(instance = newInstance()): Promise<NewCtlAccepted> {
-    await this.send({
-      type: "NewCtlReq",
-      version: PROTOCOL_VERSION,
-      nonce: newNonce(),
-      instance,
-      program: "test",
-    });
-    await this.next("NewCtlChallenge");
-    await this.send({ type: "NewCtlProof", auth: "none", proof: "" });
+  /** Logs in; without a token when it is left out. */
+  async logIn(instance = newInstance(), token: string | null = null): Promise<NewCtlAccepted> {
+    const [version, clientNonce] = [PROTOCOL_VERSION, newNonce()];
+    await this.send({ type: "NewCtlReq", version, nonce: clientNonce, instance, program: "test" });
+    const { nonce: serverNonce } = await this.next("NewCtlChallenge");
+    if (token === null) await this.send({ type: "NewCtlProof", auth: "none", proof: "" });
+    else {
+      const proof = clientProof(token, { version, clientNonce, serverNonce, instance });
+      await this.send({ type: "NewCtlProof", auth: "token", proof });
+    }
     const response = await this.next("NewCtlRsp");
     if (!response.ok) throw new Error(`The login was refused: ${response.reason}`);
     return response;

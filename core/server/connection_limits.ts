@@ -1,0 +1,72 @@
+// Whether one more PublicConn may come in, by the rules on numbers of connections: the server's, and those of a grant.
+import type { LogFields } from "../reactor/reactor_worker.ts";
+import type { TunnelRow } from "../relay/counters.ts";
+import type { ConnectionCounts } from "./connection_counts.ts";
+import { type LogContext, RefusalLog } from "./refusal_log.ts";
+import type { PortRules } from "./worker_config.ts";
+
+/** A number of connections that is not to be exceeded, and the log of those who would have. */
+class Limit {
+  readonly #most: number;
+  readonly #log: RefusalLog;
+
+  constructor(context: LogContext, rule: string, most: number | null, token: string | null) {
+    this.#most = most ?? Infinity;
+    const fields: LogFields = token === null ? { limit: this.#most } : { token, limit: this.#most };
+    this.#log = new RefusalLog(context, `PublicClients are refused by ${rule}`, fields);
+  }
+
+  /** Whether there can be another one beside `open`; if not, that is noted. */
+  admits(open: number, fields: LogFields): boolean {
+    if (open < this.#most) return true;
+    this.#log.note(fields);
+    return false;
+  }
+}
+
+/** See the file's head. For the acceptor Worker, where nothing comes between looking and counting. */
+export class ConnectionLimits {
+  readonly #counts: ConnectionCounts;
+  readonly #all: Limit;
+  readonly #grants: readonly { readonly all: Limit; readonly tunnel: Limit }[];
+
+  /**
+   * Makes the limits.
+   *
+   * @param context The Worker.
+   * @param counts What is open.
+   * @param rules The rules of each grant, by its id.
+   * @param maxConnections The most connections in all, or null.
+   */
+  constructor(
+    context: LogContext,
+    counts: ConnectionCounts,
+    rules: readonly PortRules[],
+    maxConnections: number | null,
+  ) {
+    this.#counts = counts;
+    this.#all = new Limit(context, "max_connections", maxConnections, null);
+    this.#grants = rules.map(({ name, maxConnections, maxConnectionsPerTunnel }) => ({
+      all: new Limit(context, "max_connections", maxConnections, name),
+      tunnel: new Limit(context, "max_connections_per_tunnel", maxConnectionsPerTunnel, name),
+    }));
+  }
+
+  /**
+   * Counts in whoever was accepted last, if every rule lets it in.
+   *
+   * @param grant The grant of the port's client.
+   * @param row The port's tunnel.
+   * @param fields The port, for people.
+   * @returns Whether it may stay.
+   */
+  admits(grant: number, row: TunnelRow, fields: LogFields): boolean {
+    const counts = this.#counts;
+    const { all, tunnel } = this.#grants[grant];
+    if (!tunnel.admits(counts.ofTunnel(row), fields)) return false;
+    if (!all.admits(counts.ofGrant(grant), fields)) return false;
+    if (!this.#all.admits(counts.inAll(), fields)) return false;
+    counts.opened(grant, row);
+    return true;
+  }
+}
