@@ -4,6 +4,8 @@
 import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 import { payloadSha256 } from "./support/payload.ts";
 import { freePorts, Program } from "./support/program.ts";
+import { serviceUnit } from "./support/service_unit.ts";
+import { asNobody } from "./support/unprivileged.ts";
 import { Tunnels } from "./support/tunnels.ts";
 import { download, fetchPage, pageOf, startWebServer, upload } from "./support/web_server.ts";
 
@@ -121,5 +123,52 @@ Deno.test({
     }
     assertEquals((await client.stop()).code, 0, client.output);
     assertEquals((await server.stop()).code, 0, server.output);
+  },
+});
+
+Deno.test({
+  name:
+    "the executables run as an unprivileged user by the command lines of the systemd units, with nothing else around",
+  ignore,
+  async fn() {
+    await using stack = new AsyncDisposableStack();
+    const web = startWebServer("web");
+    stack.defer(() => web.close());
+    const folder = await Deno.makeTempDir({ prefix: "cproxy-" });
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    await Deno.chmod(folder, 0o755);
+    const [ctlPort, proxyPort] = freePorts(2);
+    const ports = [`ctl_port: ${ctlPort}`, `proxy_port: ${proxyPort}`];
+    const files = {
+      "server.yaml": ["bind: 127.0.0.1", ...ports, "work_thread_nums: 1"],
+      "client.yaml": [
+        `cproxy_server: localhost:${ctlPort}`,
+        "work_thread_nums: 1",
+        `tunnels: [{ name: web, local_server: "${web.address}" }]`,
+      ],
+      token: [crypto.randomUUID()],
+    };
+    for (const [name, lines] of Object.entries(files)) {
+      // as systemd gives them: readable by the service alone
+      await Deno.writeTextFile(`${folder}/${name}`, `${lines.join("\n")}\n`, { mode: 0o400 });
+      await asNobody.own(`${folder}/${name}`);
+    }
+    const start = async (name: typeof PROGRAMS[number], ready: RegExp) => {
+      const [, ...args] = serviceUnit(name).command(folder);
+      // where nobody may go in
+      await Deno.copyFile(executable(name), `${folder}/cproxy-${name}`);
+      const env = { CREDENTIALS_DIRECTORY: folder };
+      const program = stack.use(new Program(name, asNobody.command([`${folder}/cproxy-${name}`, ...args], env)));
+      return { program, found: await program.line(ready) };
+    };
+    const server = await start("server", /Server is ready/);
+    const client = await start("client", /Tunnel is up .*\bpublic=\S+:(\d+)/);
+    const signal = AbortSignal.timeout(60_000);
+    const { sha256 } = await download(`127.0.0.1:${client.found[1]}`, 1, FILE_BYTES, signal);
+    assertEquals(sha256, payloadSha256(1, FILE_BYTES));
+    for (const { program } of [client, server]) {
+      assertEquals((await program.stop()).code, 0, program.output);
+      assert(!/WARN|ERROR/.test(program.output), program.output);
+    }
   },
 });
