@@ -13,15 +13,11 @@ export interface Server extends AsyncDisposable {
 
 /**
  * Starts a server on 127.0.0.1 and waits until it is ready. Its ports are free ones unless `flags` say otherwise, it has
- * one relay Worker, and no token unless `env` or `flags` give one. `launcher` is the start of a command that runs the rest.
+ * one relay Worker, and no token unless `env` or `flags` give one.
  */
-export async function startServer(
-  flags: readonly string[] = [],
-  env: Record<string, string> = {},
-  launcher: readonly string[] = [],
-): Promise<Server> {
+export async function startServer(flags: readonly string[] = [], env: Record<string, string> = {}): Promise<Server> {
   const defaults = ["--bind=127.0.0.1", "--ctl_port=0", "--proxy_port=0", "--work_thread_nums=1", "--pool_count=1"];
-  const program = new Program("server", [...launcher, ...FROM_SOURCE.server, ...withDefaults(flags, defaults)], env);
+  const program = new Program("server", [...FROM_SOURCE.server, ...withDefaults(flags, defaults)], env);
   try {
     const ready = await program.line(/Server is ready ctl=\S*:(\d+) proxy=\S*:(\d+)/);
     return {
@@ -37,14 +33,9 @@ export async function startServer(
 }
 
 /** Starts a client of the server whose ctl_port on 127.0.0.1 is `ctlPort`; `flags` name the tunnel or the file. */
-export function startClient(
-  ctlPort: number,
-  flags: readonly string[],
-  env: Record<string, string> = {},
-  launcher: readonly string[] = [],
-): Program {
+export function startClient(ctlPort: number, flags: readonly string[], env: Record<string, string> = {}): Program {
   const defaults = [`--cproxy_server=127.0.0.1:${ctlPort}`, "--work_thread_nums=1"];
-  return new Program("client", [...launcher, ...FROM_SOURCE.client, ...withDefaults(flags, defaults)], env);
+  return new Program("client", [...FROM_SOURCE.client, ...withDefaults(flags, defaults)], env);
 }
 
 /** Waits until `client` says that its tunnel `name` is up: its public address. */
@@ -65,13 +56,10 @@ export interface Pair extends AsyncDisposable {
 export async function startPair(
   localServer: string,
   flags: { readonly server?: readonly string[]; readonly client?: readonly string[] } = {},
-  launchers: { readonly server?: readonly string[]; readonly client?: readonly string[] } = {},
 ): Promise<Pair> {
   await using started = new AsyncDisposableStack();
-  const server = started.use(await startServer(flags.server, {}, launchers.server));
-  const client = started.use(
-    startClient(server.ctlPort, [`--local_server=${localServer}`, ...(flags.client ?? [])], {}, launchers.client),
-  );
+  const server = started.use(await startServer(flags.server));
+  const client = started.use(startClient(server.ctlPort, [`--local_server=${localServer}`, ...(flags.client ?? [])]));
   const address = await publicAddress(client);
   const owned = started.move();
   return {
