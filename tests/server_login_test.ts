@@ -36,11 +36,18 @@ class Desk {
   readonly #stage: Stage;
   #conn: CtlConn | null = null;
 
-  constructor(stage: Stage, token: string | null | string[], address: SocketAddress = LOOPBACK) {
+  /** `first` has come when the connection is accepted. */
+  constructor(
+    stage: Stage,
+    token: string | null | string[],
+    address: SocketAddress = LOOPBACK,
+    first: Uint8Array | null = null,
+  ) {
     const tokens = Array.isArray(token) ? token : [token];
     this.#stage = stage;
     const { fd, peer } = stage.connectUnwatched();
     this.far = peer;
+    if (first !== null) peer.sendAll(first);
     this.login = new Login(stage.loop, fd, address, tokens.map((token, id) => grant({ id, token })), {
       onLoginBegun: () => this.begun++,
       delayMs: () => this.delayMs,
@@ -53,7 +60,8 @@ class Desk {
       },
       onLoginFailed: (address, reason) => this.failed.push(`${address}: ${reason}`),
     });
-    stage.step();
+    if (first !== null) this.login.start();
+    else stage.step();
   }
 
   exchange(...messages: CtlMessage[]): CtlMessage[] {
@@ -244,6 +252,23 @@ testOnStage("a stranger has five seconds", (stage) => {
   assertEquals(desk.failed, ["127.0.0.1:4711: no login in time"]);
   desk.close();
 });
+
+testOnStage(
+  "what has come with the connection is read at once, and who has said nothing by then has two seconds",
+  (stage) => {
+    const early = new Desk(stage, "secret", LOOPBACK, bytesOf(request()));
+    const silent = new Desk(stage, "secret", LOOPBACK, new Uint8Array());
+    const slow = new Desk(stage, "secret", LOOPBACK, bytesOf(request()).subarray(0, 1));
+    assertEquals([early, silent, slow].map(({ begun }) => begun), [1, 0, 0]);
+    stage.advance(2100);
+    assertEquals([early, silent, slow].map(({ failed }) => failed.length), [0, 1, 0]);
+    stage.advance(3000);
+    for (const desk of [early, silent, slow]) {
+      assertEquals(desk.failed, ["127.0.0.1:4711: no login in time"]);
+      desk.close();
+    }
+  },
+);
 
 testOnStage("what a client says right behind its login is for whoever has it then, and so is its end", (stage) => {
   const desk = new Desk(stage, null);

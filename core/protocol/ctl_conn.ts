@@ -85,6 +85,17 @@ export class CtlConn implements Task, TimerTarget {
     this.#loop.setTimer(this.#timer, intervalMs);
   }
 
+  /**
+   * Reads what has come already, without waiting for the first event.
+   *
+   * @param silentTimeoutMs Ms for the whole login if nothing has.
+   */
+  start(silentTimeoutMs: number): void {
+    this.#socket.readable = true;
+    const begun = this.#receive();
+    if (!begun && this.#state === "open") this.#loop.setTimer(this.#timer, silentTimeoutMs);
+  }
+
   /** Appends a message and sends it at the end of this turn. */
   send(message: CtlMessage): void {
     if (this.#state !== "open") return;
@@ -105,20 +116,27 @@ export class CtlConn implements Task, TimerTarget {
     if (this.writer.length > 0) this.#flushNow();
   }
 
-  #receive(): void {
+  /** True when anything has come. */
+  #receive(): boolean {
+    let any = false;
     for (let round = 0; this.#state === "open" && this.#socket.readable; round++) {
-      if (round === ROUNDS) return this.#loop.enqueue(this);
-      if (this.#loop.holdBack(this)) return;
+      if (round === ROUNDS) {
+        this.#loop.enqueue(this);
+        break;
+      }
+      if (this.#loop.holdBack(this)) break;
       const room = this.#reader.room();
       const count = receive(this.fd, room);
       if (count === -Errno.EAGAIN) this.#socket.readable = false;
-      else if (count === 0) return this.#lose("closed by the peer");
+      else if (count === 0) this.#lose("closed by the peer");
       else if (count > 0) {
+        any = true;
         // a short read has emptied the socket, unless the end of the stream is to be read (epoll(7))
         if (count < room.length && !this.#socket.hungUp) this.#socket.readable = false;
         this.#take(count);
-      } else if (count !== -Errno.EINTR) return this.#lose(errnoName(-count));
+      } else if (count !== -Errno.EINTR) this.#lose(errnoName(-count));
     }
+    return any;
   }
 
   #take(count: number): void {

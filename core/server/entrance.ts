@@ -14,8 +14,8 @@ import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
 import { LoginThrottle } from "./login_throttle.ts";
 import { networkOf } from "./network.ts";
-import { GREETING_DEFER_S, ProxyGreeting, type ProxyGreetingEvents } from "./proxy_greeting.ts";
-import { StrangerLimit } from "./stranger_limit.ts";
+import { ProxyGreeting, type ProxyGreetingEvents } from "./proxy_greeting.ts";
+import { DEFER_ACCEPT_S, StrangerLimit } from "./stranger_limit.ts";
 import type { ControlConfig } from "./worker_config.ts";
 
 /** Lines a minute about logins that failed: enough to see what is wrong, too few to fill a disk. */
@@ -53,7 +53,8 @@ export class Entrance implements ProxyGreetingEvents {
         max_unauthenticated_per_address: maxUnauthenticatedPerAddress,
       });
     });
-    setDeferAccept(config.proxyListener, GREETING_DEFER_S);
+    setDeferAccept(config.ctlListener, DEFER_ACCEPT_S);
+    setDeferAccept(config.proxyListener, DEFER_ACCEPT_S);
     watchPeers(config.proxyListener);
     setUserTimeout(config.proxyListener, PROXY_USER_TIMEOUT_MS);
     unpace(config.proxyListener);
@@ -75,6 +76,7 @@ export class Entrance implements ProxyGreetingEvents {
     const network = networkOf(address);
     const login = new Login(this.#context.loop, fd, address, this.#config.grants, this.#loginEvents(network));
     this.#strangers.admit(login, network);
+    login.start();
   }
 
   #loginEvents(network: string): LoginEvents {

@@ -9,10 +9,7 @@ import { PROTOCOL_VERSION } from "../protocol/wire.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { type Grant, grantFor } from "./grant.ts";
-import type { Stranger } from "./stranger_limit.ts";
-
-/** Ms for the whole login. */
-const LOGIN_MS = 5000;
+import { SILENT_STRANGER_MS, type Stranger, STRANGER_MS } from "./stranger_limit.ts";
 
 /** A client that has shown that it may log in. */
 export interface LoggedIn {
@@ -75,11 +72,16 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
     this.#address = address;
     this.#grants = grants;
     this.#events = events;
-    this.#conn = new CtlConn(loop, fd, this, LOGIN_MS);
+    this.#conn = new CtlConn(loop, fd, this, STRANGER_MS);
     this.#conn.onReleased = () => {
       loop.timers.clear(this.#delay);
       events.onStrangerGone(this);
     };
+  }
+
+  /** Reads what has come already, before others can take its place; the rest follows by itself. */
+  start(): void {
+    this.#conn.start(SILENT_STRANGER_MS);
   }
 
   get #demandsToken(): boolean {

@@ -12,12 +12,7 @@ import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { Channel, EventLoop } from "../reactor/event_loop.ts";
 import { ExactReceiver } from "../reactor/exact_receiver.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import type { Stranger } from "./stranger_limit.ts";
-
-/** Seconds for which the kernel keeps a connection that says nothing, before anybody here hears of it. */
-export const GREETING_DEFER_S = 3;
-/** Ms for the greeting to arrive after that. */
-const GREETING_MS = 2000;
+import { SILENT_STRANGER_MS, type Stranger } from "./stranger_limit.ts";
 
 /** How a greeting went. */
 export interface ProxyGreetingEvents {
@@ -56,7 +51,7 @@ export class ProxyGreeting implements Channel, TimerTarget, Stranger {
     if (this.#read()) return;
     this.#watched = true;
     loop.addConnection(this);
-    loop.setTimer(this.#timer, GREETING_MS);
+    loop.setTimer(this.#timer, SILENT_STRANGER_MS);
   }
 
   /** Whether it waits for more. */

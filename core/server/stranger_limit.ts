@@ -1,9 +1,19 @@
-// How many connections that have not logged in are kept, in all and of one network, and which goes when there are more.
-// It knows no protocol.
+// How long a connection that has not logged in is kept, how many of them in all and of one network, and which goes when
+// there are more. It knows no protocol.
 //
 // The newest is let in and an old one goes: refusing the newest would let a few hundred silent strangers, renewed in time,
 // keep everybody out, while whoever means to log in does so within two round trips. A stranger that has not even begun
 // goes before one that has.
+
+/** Ms for whatever a stranger has to say, from when it connected. */
+export const STRANGER_MS = 5000;
+/**
+ * Seconds of these for which the kernel keeps a connection that says nothing, at no cost (TCP_DEFER_ACCEPT): on both ports
+ * the client speaks first. So whoever means it has begun as soon as it is accepted.
+ */
+export const DEFER_ACCEPT_S = 3;
+/** Ms that are left to whoever had said nothing by then. */
+export const SILENT_STRANGER_MS: number = STRANGER_MS - 1000 * DEFER_ACCEPT_S;
 
 /** A connection that has not shown yet that it may be here. */
 export interface Stranger {

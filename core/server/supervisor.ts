@@ -65,7 +65,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           relays,
           counters: counters.memory,
           grants,
-          maxUnauthenticated: Math.max(1, Math.min(config.maxUnauthenticated, Math.floor(limit / STRANGERS_SHARE))),
+          maxUnauthenticated: Math.min(config.maxUnauthenticated, mostStrangers(limit)),
           maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
           heartbeatIntervalMs: config.heartbeatIntervalMs,
           heartbeatTimeoutMs: config.heartbeatTimeoutMs,
@@ -114,6 +114,11 @@ export async function runServer(config: ServerConfig): Promise<void> {
     descriptors: limit,
   });
   if (grants[0].token === null) warnOpenServer(ctlAddress);
+}
+
+/** What the descriptors allow; a negated errno counts as the customary 1024. */
+function mostStrangers(limit: number): number {
+  return Math.max(1, Math.floor((limit > 0 ? limit : 1024) / STRANGERS_SHARE));
 }
 
 function relayNumbers(relays: number): number[] {

@@ -2,11 +2,11 @@
 
 import { clientProof, newInstance, newNonce } from "../../core/protocol/auth.ts";
 import { FrameReader } from "../../core/protocol/frame_reader.ts";
-import { FrameWriter } from "../../core/protocol/frame_writer.ts";
 import type { CtlMessage, NewCtlAccepted, NotifyClientNeedProxy } from "../../core/protocol/messages.ts";
 import { encodePreambleAndMeta } from "../../core/protocol/preamble.ts";
 import { MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../../core/protocol/wire.ts";
-import { writeAll } from "./conns.ts";
+import { endingOf, writeAll } from "./conns.ts";
+import { bytesOf } from "./ctl_peer.ts";
 
 /** A ctl_conn on which a test says what it likes. */
 export class CtlSpeaker implements Disposable {
@@ -39,9 +39,18 @@ export class CtlSpeaker implements Disposable {
 
   /** Sends messages, all in one write. */
   async send(...messages: CtlMessage[]): Promise<void> {
-    const writer = new FrameWriter();
-    for (const message of messages) writer.append(message);
-    await writeAll(this.#conn, writer.bytes());
+    await writeAll(this.#conn, bytesOf(...messages));
+  }
+
+  /** Sends some messages `times` times over, without looking at what comes back. */
+  async flood(times: number, ...messages: CtlMessage[]): Promise<void> {
+    const bytes = bytesOf(...messages);
+    for (let i = 0; i < times; i++) await writeAll(this.#conn, bytes);
+  }
+
+  /** Reads and drops whatever comes from now on, to the end. */
+  async ignore(): Promise<void> {
+    await endingOf(this.#conn);
   }
 
   /**
