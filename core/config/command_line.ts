@@ -10,7 +10,7 @@ const parseArgs: (args: string[], options: {
   boolean: string[];
   collect: string[];
   unknown: (arg: string, key?: string) => boolean;
-}) => Record<string, unknown> & { _: string[] } = untypedParseArgs;
+}) => Record<string, unknown> & { _: readonly string[] } = untypedParseArgs;
 
 /** What the command line asks for. */
 export type CommandLine = { kind: "help" } | { kind: "version" } | { kind: "run"; flags: ReadonlyMap<string, string> };
@@ -23,16 +23,21 @@ export type CommandLine = { kind: "help" } | { kind: "version" } | { kind: "run"
  */
 export function readCommandLine(args: readonly string[], names: readonly string[]): CommandLine {
   const unknownFlags: string[] = [];
+  const strayWords: string[] = [];
   const uniform = withUnderscores(args);
   const parsed = parseArgs(uniform, {
-    string: [...names, "_"],
+    string: [...names],
     boolean: ["help", "version"],
     collect: [...names],
+    // It keeps nothing that is unknown: its own list of words could be overwritten by a flag `--_`.
     unknown: (arg, key) => {
-      if (key !== undefined) unknownFlags.push(arg.replace(/=.*$/s, ""));
-      return key === undefined;
+      if (key === undefined) strayWords.push(arg);
+      else unknownFlags.push(arg.replace(/=.*$/s, ""));
+      return false;
     },
   });
+  // What stands behind `--` is not asked about.
+  strayWords.push(...parsed._);
   if (parsed.help === true) return { kind: "help" };
   if (parsed.version === true) return { kind: "version" };
   if (unknownFlags.length > 0) throw unknownFlag(unknownFlags[0]!, names);
@@ -46,9 +51,9 @@ export function readCommandLine(args: readonly string[], names: readonly string[
     }
     if (values[0] !== undefined) flags.set(name, values[0]);
   }
-  if (parsed._.length > 0) {
+  if (strayWords.length > 0) {
     // With a token about, a stray word may be a part of it.
-    const word = flags.has("token") ? "" : ` ${quote(parsed._[0]!)}`;
+    const word = flags.has("token") ? "" : ` ${quote(strayWords[0]!)}`;
     throw new ConfigError(`Unexpected argument${word}: every setting is a flag, as in --${names[0]}=value`);
   }
   return { kind: "run", flags };

@@ -1,0 +1,78 @@
+// The values of settings: addresses, ports, times and whatever else the tables have. An input is the number of a setting
+// and a text. What is accepted and written again must be read as the same.
+
+import { CLIENT_PROGRAM } from "../../../core/config/client_config.ts";
+import { UnexpectedValueError } from "../../../core/config/config_error.ts";
+import { type Endpoint, formatEndpoint } from "../../../core/config/endpoint.ts";
+import { SERVER_PROGRAM } from "../../../core/config/server_config.ts";
+import { formatDuration } from "../../../core/config/value_kind.ts";
+import { internetAddress } from "../../../ffi/socket_address.ts";
+import { joined } from "../mutation.ts";
+import { SETTING_WORDS, settingText } from "../setting_texts.ts";
+import { bug, expectOneLine, type Target } from "../target.ts";
+
+const SETTINGS = { ...SERVER_PROGRAM.settings, ...CLIENT_PROGRAM.settings, ...CLIENT_PROGRAM.listSettings };
+const KEYS = Object.keys(SETTINGS);
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** Every ValueKind that a setting has. */
+export const settingValues: Target = {
+  name: "setting_values",
+  share: 12,
+  longest: 65_536,
+  words: SETTING_WORDS,
+  valid(random) {
+    const number = random.between(0, KEYS.length - 1);
+    return joined(Uint8Array.of(number), encoder.encode(settingText(random, SETTINGS, KEYS[number])));
+  },
+  accepts(input) {
+    if (input.length === 0) return false;
+    const key = KEYS[input[0] % KEYS.length];
+    const text = decoder.decode(input.subarray(1));
+    const value = read(key, text);
+    // YAML gives numbers as such
+    const number = Number(text);
+    if (text.trim() !== "" && !Number.isNaN(number)) read(key, number);
+    return value !== undefined;
+  },
+};
+
+function read(key: string, text: string | number): unknown {
+  const kind = SETTINGS[key].value;
+  let value: unknown;
+  try {
+    value = kind.read(text);
+  } catch (error) {
+    if (!(error instanceof UnexpectedValueError)) throw error;
+    expectOneLine(error.message, 600);
+    return undefined;
+  }
+  const written = writtenAgain(value, kind.placeholder === "TIME");
+  if (written === undefined) return value;
+  const again = kind.read(written);
+  if (JSON.stringify(again) !== JSON.stringify(value)) {
+    bug(`${key}: ${JSON.stringify(text)} is ${JSON.stringify(value)}, and ${written} is ${JSON.stringify(again)}`);
+  }
+  return value;
+}
+
+/** The value as a user would write it; undefined for kinds that nobody writes. */
+function writtenAgain(value: unknown, isTime: boolean): string | undefined {
+  if (typeof value === "number") return isTime ? formatDuration(value) : String(value);
+  if (typeof value === "string") {
+    expectNumericIfColon(value);
+    return value;
+  }
+  const endpoint = value as Partial<Endpoint>;
+  if (endpoint.kind !== "tcp" && endpoint.kind !== "unix") return undefined;
+  if (endpoint.kind === "tcp") expectNumericIfColon(endpoint.host!);
+  return formatEndpoint(endpoint as Endpoint);
+}
+
+/** A host with a colon is an IPv6 address, and then the kernel must take it as well. */
+function expectNumericIfColon(host: string): void {
+  if (/^[0-9a-fA-F.]*:[0-9a-fA-F:.]*$/.test(host) && /^[^/]*$/.test(host) && host.split(":").length > 2) {
+    if (internetAddress(host, 1) === null) bug(`Accepted as an IPv6 address, which inet_pton refuses: ${host}`);
+  }
+}
