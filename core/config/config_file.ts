@@ -121,11 +121,16 @@ function parseYaml(path: string, text: string): unknown {
     // The core schema: no dates, no merging, so that what looks like text is text.
     return parse(text, { schema: "core" });
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    // The message goes on with an excerpt, which could show a token; so could what it quotes.
-    const said = error.message.replace(/ at line \d+, column \d+.*$|\n.*$/s, "");
+    if (!(error instanceof SyntaxError)) {
+      // The parser calls itself for what is inside, until the stack ends; and on a few odd tags, as `!!int` without a
+      // number, it fails by itself. Either way it is the file that must be mended.
+      const what = error instanceof RangeError ? "nested too deeply" : "not understood";
+      throw new ConfigError(`${path}: ${what} (expected YAML)`);
+    }
+    // What it quotes, and the excerpt behind that, is text of the file: it could be a token, or steer a terminal.
+    const said = error.message.replace(/[\s!]*["<].*$| at line \d+, column \d+.*$|\n.*$/s, "");
     const line = "line" in error && typeof error.line === "number" ? `:${error.line}` : "";
-    throw new ConfigError(`${path}${line}: ${said.replace(/\s*"[^"]*"|<[^>]*>/g, "")} (expected YAML)`);
+    throw new ConfigError(`${path}${line}: ${said} (expected YAML)`);
   }
 }
 
@@ -134,5 +139,5 @@ function dotted(keys: YamlPath): string {
 }
 
 function oneWord(key: string): string {
-  return /^[\w.-]+$/.test(key) ? key : quote(key);
+  return /^[\w.-]{1,64}$/.test(key) ? key : quote(key);
 }

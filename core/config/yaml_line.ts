@@ -19,14 +19,17 @@ export function lineOfYamlPath(text: string, path: YamlPath): number {
   return block.start + 1;
 }
 
+/**
+ * A key at the start of a line, also behind the hyphens of a list, where the key's column is the one after them. The key
+ * ends with no space of its own: else it could share a run of them with what follows in as many ways as it is long.
+ */
+const KEY_LINE = /^(?<before>\s*(?:-\s+)*)(?<quote>["']?)(?<key>[^\s"'#-](?:[^"':]*[^\s"':])?)\k<quote>\s*:(?:\s|$)/;
+
 function blockOfKey(lines: readonly string[], within: Block, key: string): Block | undefined {
   let start = -1;
   let column = Infinity;
   for (let i = within.start; i < within.end; i++) {
-    // Also behind the hyphens of a list, where the key's column is the one after them.
-    const match = /^(?<before>\s*(?:-\s+)*)(?<quote>["']?)(?<key>[^\s"'#-][^"':]*?)\k<quote>\s*:(?:\s|$)/.exec(
-      lines[i]!,
-    );
+    const match = KEY_LINE.exec(lines[i]!);
     if (match?.groups?.key !== key) continue;
     if (match.groups.before!.length < column) {
       start = i;

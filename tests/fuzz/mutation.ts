@@ -83,11 +83,12 @@ function changed(random: Random, bytes: Uint8Array, target: Target): Uint8Array 
       return joined(bytes.subarray(0, at), word, bytes.subarray(random.chance(0.5) ? at : to));
     }
     default: { // very often, which shows what takes time that is not linear
-      if (!random.chance(0.02)) return bytes;
+      if (!random.chance(0.01)) return bytes;
       const part = target.words !== undefined && random.chance(0.7) ? oneOf(random, target.words) : bytes.slice(at, to);
       const room = target.longest - bytes.length;
       if (part.length === 0 || room <= 0) return bytes;
-      const many = new Uint8Array(part.length * Math.floor(random.between(0, room) / part.length));
+      const size = random.chance(0.5) ? room : random.between(0, room);
+      const many = new Uint8Array(size - size % part.length);
       for (let i = 0; i < many.length; i += part.length) many.set(part, i);
       return joined(bytes.subarray(0, at), many, bytes.subarray(at));
     }

@@ -100,7 +100,6 @@ export const SETTING_WORDS: readonly Uint8Array[] = [...COMMON, ...PIECES].map((
 /** A text for the setting `key`, right more often than not. */
 export function settingText(random: Random, settings: SettingsTable, key: string): string {
   const { example, default: fallback } = settings[key];
-  if (random.chance(0.5)) return example;
-  if (fallback !== null && random.chance(0.4)) return fallback;
+  if (random.chance(0.75)) return random.chance(0.7) || fallback === null ? example : fallback;
   return random.chance(0.4) ? oneOf(random, Object.values(settings)).example : oneOf(random, COMMON);
 }

@@ -99,7 +99,7 @@ const LINES = [
   "{bind: 127.0.0.1}",
   `token: ${SECRET}`,
   `unknown: x`,
-  `tunnels: [${"{local_server: 1.2.3.4:5}, ".repeat(200)}]`,
+  `tunnels: [${"{local_server: 1.2.3.4:5}, ".repeat(30)}]`,
   BOMB,
 ];
 
@@ -130,11 +130,11 @@ const WORDS = [
 
 function yamlOf(random: Random, program: Program): string {
   const value = (settings: Program["settings"], key: string) =>
-    random.chance(0.85) ? settingText(random, settings, key) : oneOf(random, VALUES);
+    random.chance(0.9) ? settingText(random, settings, key) : oneOf(random, VALUES);
   const lines: string[] = [];
   const keys = Object.keys(program.settings);
-  while (random.chance(0.75)) {
-    if (random.chance(0.15)) lines.push(oneOf(random, LINES));
+  while (random.chance(0.7)) {
+    if (random.chance(0.1)) lines.push(oneOf(random, LINES));
     else {
       const key = oneOf(random, keys);
       // a file named in a file does not exist
@@ -145,8 +145,13 @@ function yamlOf(random: Random, program: Program): string {
   if (listSettings !== null) {
     lines.push(`${LIST_KEY}:`);
     for (let i = random.between(0, 3); i >= 0; i--) {
-      const members = Object.keys(listSettings).filter(() => random.chance(0.8));
-      lines.push(...members.map((key, j) => `  ${j === 0 ? "-" : " "} ${key}: ${value(listSettings, key)}`));
+      const members = Object.keys(listSettings).filter(() => random.chance(0.9));
+      lines.push(...members.map((key, j) => {
+        const text = value(listSettings, key);
+        // no two tunnels may have the same name or port
+        const other = key === "name" ? `${text}${i}` : key === "remote_port" ? text.replace(/0$/, `${i}`) : text;
+        return `  ${j === 0 ? "-" : " "} ${key}: ${other}`;
+      }));
     }
   }
   return lines.join(random.chance(0.95) ? "\n" : "\r\n") + "\n";
