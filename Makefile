@@ -37,8 +37,8 @@ test: ## run the tests; a part of them with TEST=tests/foo_test.ts, options for 
 test-faults: ## break links, programs and peers under load, and see that everything recovers
 	@tools/run_tests 600 tests/faults/ $(ARGS)
 
-fuzz: ## throw at least INPUTS=5000000 inputs, good and bad, at everything that parses
-	@$(DENO_RUN) run --allow-all --quiet tests/fuzz/main.ts
+fuzz: ## throw at least INPUTS=5000000 inputs, good and bad, at everything that parses; SEED, TARGET, INPUT repeat one
+	@$(DENO_RUN) run --allow-all --quiet --v8-flags=--expose-gc tests/fuzz/main.ts
 
 soak: ## mix load and faults for MINUTES=10, then compare what is held with what was held before
 	@$(DENO_RUN) run --allow-all --quiet tests/soak/main.ts

@@ -257,3 +257,27 @@ Deno.test("the examples show every key, also those that are commented out", () =
     for (const key of known.filter((key) => key !== "token")) assertStringIncludes(text, `${key}:`);
   }
 });
+
+Deno.test("a file that the YAML reader cannot cope with is told in one line that shows none of it", () => {
+  for (
+    const [text, said] of [
+      ["[".repeat(12_000), "x.yaml: nested too deeply (expected YAML)"],
+      ["drain_timeout: !!int", "x.yaml: not understood (expected YAML)"],
+      [
+        'token: !^se5cr1et"\u001bc',
+        "x.yaml:1: Cannot read tag property: invalid characters in tag name (expected YAML)",
+      ],
+    ] as const
+  ) assertEquals(serverMistake(["--config=x.yaml"], { files: { "x.yaml": text } }), said);
+});
+
+Deno.test("a key of any length is shown up to 80 characters", () => {
+  const mistake = serverMistake(["--config=x.yaml"], { files: { "x.yaml": `${"k".repeat(1000)}: 1` } });
+  assertStringIncludes(mistake, `x.yaml:1: "${"k".repeat(80)}…": unknown key`);
+});
+
+Deno.test("a line with very many spaces is searched in no time", () => {
+  // with a search that tries every way to divide them this would take minutes
+  const text = `zzzz: |\n  a${" ".repeat(300_000)}\n`;
+  assertStringIncludes(serverMistake(["--config=x"], { files: { x: text } }), "x:1: zzzz: unknown key");
+});

@@ -235,3 +235,16 @@ Deno.test("a tunnel's name is 1 to 64 plain characters", () => {
     assertStringIncludes(clientMistake([LOCAL, `--name=${name}`]), "--name: expected a name of 1 to 64");
   }
 });
+
+Deno.test("a flag of any strange name is unknown, and nothing worse", () => {
+  for (const flag of ["--_", "--_.x", "--__proto__", "--__proto__.x", "--constructor.prototype.x", "-_"]) {
+    const args = [`${flag}=1`, "word"];
+    assertStringIncludes(serverMistake(args), `Unknown flag ${flag}`);
+    assertEquals(({} as { x?: string }).x, undefined);
+  }
+});
+
+Deno.test("words that are no flags are told as they were written", () => {
+  assertStringIncludes(serverMistake(["010"]), 'Unexpected argument "010"');
+  assertStringIncludes(serverMistake(["--", "--bind=x"]), 'Unexpected argument "--bind=x"');
+});

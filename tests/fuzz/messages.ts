@@ -1,6 +1,7 @@
 // Messages of the ctl_conn by the million, with the ends of their ranges more often than chance would have it. It knows
 // the ranges of the fields, and no bytes.
 
+import { MAX_RANGES } from "../../core/protocol/address_range.ts";
 import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
 import type { BinaryMessage, CtlMessage, JsonMessage } from "../../core/protocol/messages.ts";
 import { oneLine } from "../../core/protocol/protocol_error.ts";
@@ -36,6 +37,15 @@ const u32 = (random: Random) => numberIn(random, 0, 0xffff_ffff);
 const id = (random: Random) => numberIn(random, 1, 0xffff_ffff);
 const word = (random: Random) => u32(random) | 0;
 const tunnel = (random: Random) => tunnelNo(numberIn(random, 1, 0xffff));
+
+/** Address ranges as they travel. */
+function rangesOf(random: Random): string[] {
+  const ranges: string[] = [];
+  while (ranges.length < MAX_RANGES && random.chance(0.3)) {
+    ranges.push(oneOf(random, ["0.0.0.0/0", "::/0", "192.0.2.0/24", "198.51.100.7/32", "2001:db8::/32", "::1/128"]));
+  }
+  return ranges;
+}
 
 /** Any message whose body is JSON. */
 export function jsonMessage(random: Random): JsonMessage {
@@ -77,6 +87,8 @@ export function jsonMessage(random: Random): JsonMessage {
         tunnel: tunnel(random),
         name: textOf(random, 1, 128),
         remote_port: numberIn(random, 0, 0xffff),
+        allow: rangesOf(random),
+        deny: rangesOf(random),
       };
     case 7:
       return {
@@ -87,7 +99,13 @@ export function jsonMessage(random: Random): JsonMessage {
         remote_port: numberIn(random, 1, 0xffff),
       };
     case 8:
-      return { type: "NewTunnelRsp", tunnel: tunnel(random), ok: false, reason: textOf(random, 0, 200) };
+      return {
+        type: "NewTunnelRsp",
+        tunnel: tunnel(random),
+        ok: false,
+        rule: textOf(random, 0, 32),
+        reason: textOf(random, 0, 200),
+      };
     default:
       return { type: "CloseTunnel", tunnel: tunnel(random), reason: textOf(random, 0, 200) };
   }

@@ -5,6 +5,7 @@ import { CLIENT_PROGRAM, type ClientConfig, loadClientConfig } from "../../../co
 import type { Program } from "../../../core/config/help.ts";
 import type { Loaded } from "../../../core/config/load.ts";
 import { loadServerConfig, SERVER_PROGRAM, type ServerConfig } from "../../../core/config/server_config.ts";
+import type { SettingsTable } from "../../../core/config/setting.ts";
 import type { Environment, ReadFile } from "../../../core/config/token.ts";
 import type { Random } from "../../support/random.ts";
 import { oneOf } from "../mutation.ts";
@@ -39,15 +40,15 @@ const ODD = [
   "",
 ];
 
-/** The settings of a program under one name each. */
-function settingsOf(program: Program) {
-  return { ...program.settings, ...program.listSettings };
+/** The settings of a program that are flags. */
+function settingsOf({ settings, list }: Program): SettingsTable {
+  return list?.asFlags ? { ...settings, ...list.settings } : settings;
 }
 
 function argumentsOf(random: Random, program: Program): string[] {
   const settings = settingsOf(program);
   const args: string[] = [];
-  if (program.listSettings !== null && random.chance(0.8)) args.push("--local_server=127.0.0.1:1");
+  if (program.list?.asFlags && random.chance(0.8)) args.push("--local_server=127.0.0.1:1");
   while (random.chance(0.75)) {
     if (random.chance(0.2)) {
       args.push(oneOf(random, ODD));

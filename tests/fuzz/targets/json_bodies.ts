@@ -1,6 +1,7 @@
 // The bodies of the rare messages. An input is a type byte and JSON behind it. Whatever a peer writes there, only the
 // known fields come out, with values in their ranges, and what comes out can be sent.
 
+import { addressRanges, MAX_RANGES } from "../../../core/protocol/address_range.ts";
 import { decodeJsonBody, encodeJsonBody, LONGEST_REASON } from "../../../core/protocol/json_body.ts";
 import type { JsonMessage } from "../../../core/protocol/messages.ts";
 import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
@@ -16,8 +17,8 @@ const FIELDS: Record<JsonMessage["type"], readonly string[]> = {
   NewCtlChallenge: ["version", "nonce", "auth"],
   NewCtlProof: ["auth", "proof"],
   NewCtlRsp: ["ok", "proof", "proxy_port", "heartbeat_timeout_ms", "control", "reason"],
-  NewTunnelReq: ["tunnel", "name", "remote_port"],
-  NewTunnelRsp: ["tunnel", "ok", "address", "remote_port", "reason"],
+  NewTunnelReq: ["tunnel", "name", "remote_port", "allow", "deny"],
+  NewTunnelRsp: ["tunnel", "ok", "address", "remote_port", "rule", "reason"],
   CloseTunnel: ["tunnel", "reason"],
 };
 const TYPES = Object.keys(FIELDS) as JsonMessage["type"][];
@@ -47,6 +48,10 @@ const VALUES = [
   '"\u202e"',
   '"__proto__"',
   "[]",
+  '["10.0.0.0/8","::/0"]',
+  '["10.0.0.1/8"]',
+  '["::ffff:1.2.3.4/128", 1]',
+  `[${'"::/0",'.repeat(64)}"::/0"]`,
   "{}",
   '{"__proto__":{"polluted":1}}',
   '{"constructor":{"prototype":{"polluted":1}}}',
@@ -112,7 +117,9 @@ function expectSound(type: JsonMessage["type"], message: JsonMessage): void {
   if (Object.getPrototypeOf(message) !== Object.prototype) bug("The message has another prototype");
   for (const [key, value] of Object.entries(message)) {
     if (key !== "type" && !FIELDS[type].includes(key)) bug(`${type} has got a field "${key}"`);
-    if (typeof value === "string") expectOneLine(value, key === "address" ? 255 : LONGEST_REASON);
+    if (key === "allow" || key === "deny") {
+      if (value.length > MAX_RANGES || addressRanges(value).length !== value.length) bug(`${type} has odd ranges`);
+    } else if (typeof value === "string") expectOneLine(value, key === "address" ? 255 : LONGEST_REASON);
     else if (typeof value === "number" ? !Number.isSafeInteger(value) || value < 0 : typeof value !== "boolean") {
       bug(`${type} has ${key} = ${JSON.stringify(value)}`);
     }

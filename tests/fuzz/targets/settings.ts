@@ -4,14 +4,22 @@
 import { CLIENT_PROGRAM } from "../../../core/config/client_config.ts";
 import { UnexpectedValueError } from "../../../core/config/config_error.ts";
 import { type Endpoint, formatEndpoint } from "../../../core/config/endpoint.ts";
+import { formatPortRanges, type PortRange } from "../../../core/config/port_ranges.ts";
 import { SERVER_PROGRAM } from "../../../core/config/server_config.ts";
+import type { SettingsTable } from "../../../core/config/setting.ts";
 import { formatDuration } from "../../../core/config/value_kind.ts";
+import { addressRanges } from "../../../core/protocol/address_range.ts";
 import { internetAddress } from "../../../ffi/socket_address.ts";
 import { joined } from "../mutation.ts";
 import { SETTING_WORDS, settingText } from "../setting_texts.ts";
 import { bug, expectOneLine, type Target } from "../target.ts";
 
-const SETTINGS = { ...SERVER_PROGRAM.settings, ...CLIENT_PROGRAM.settings, ...CLIENT_PROGRAM.listSettings };
+/** Every setting once, under a name that it shares with none. */
+const SETTINGS: SettingsTable = Object.fromEntries(
+  [SERVER_PROGRAM, CLIENT_PROGRAM].flatMap(({ name, settings, list }) =>
+    Object.entries({ ...settings, ...list?.settings }).map(([key, setting]) => [`${name} ${key}`, setting])
+  ),
+);
 const KEYS = Object.keys(SETTINGS);
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -31,14 +39,15 @@ export const settingValues: Target = {
     const key = KEYS[input[0] % KEYS.length];
     const text = decoder.decode(input.subarray(1));
     const value = read(key, text);
-    // YAML gives numbers as such
+    // YAML gives numbers and lists as such
     const number = Number(text);
     if (text.trim() !== "" && !Number.isNaN(number)) read(key, number);
-    return value !== undefined;
+    const list = text.includes(",") ? read(key, text.split(",")) : undefined;
+    return value !== undefined || list !== undefined;
   },
 };
 
-function read(key: string, text: string | number): unknown {
+function read(key: string, text: string | number | string[]): unknown {
   const kind = SETTINGS[key].value;
   let value: unknown;
   try {
@@ -58,7 +67,8 @@ function read(key: string, text: string | number): unknown {
 }
 
 /** The value as a user would write it; undefined for kinds that nobody writes. */
-function writtenAgain(value: unknown, placeholder: string): string | undefined {
+function writtenAgain(value: unknown, placeholder: string): string | string[] | undefined {
+  if (Array.isArray(value)) return listAgain(value, placeholder);
   if (typeof value === "number") return placeholder === "TIME" ? formatDuration(value) : String(value);
   if (typeof value === "string") {
     if (placeholder === "HOST") expectNumericIfColon(value);
@@ -68,6 +78,15 @@ function writtenAgain(value: unknown, placeholder: string): string | undefined {
   if (endpoint.kind !== "tcp" && endpoint.kind !== "unix") return undefined;
   if (endpoint.kind === "tcp") expectNumericIfColon(endpoint.host!);
   return formatEndpoint(endpoint as Endpoint);
+}
+
+/** A list as it would stand in YAML; undefined for the word that stands for an empty one. */
+function listAgain(value: readonly unknown[], placeholder: string): string[] | undefined {
+  if (value.length === 0) return undefined;
+  if (placeholder === "PORTS") return formatPortRanges(value as PortRange[]).split(",");
+  // the other side must understand the same
+  if (placeholder === "RANGES" && addressRanges(value as string[]).length !== value.length) bug("A range got lost");
+  return value as string[];
 }
 
 /** A host with a colon is an IPv6 address, and then the kernel must take it as well. */

@@ -4,8 +4,8 @@
 import { parse as untypedParse } from "@std/yaml/parse";
 import { CLIENT_PROGRAM, loadClientConfig } from "../../../core/config/client_config.ts";
 import { ConfigError } from "../../../core/config/config_error.ts";
-import { LIST_KEY } from "../../../core/config/config_file.ts";
 import type { Program } from "../../../core/config/help.ts";
+import type { SettingsTable } from "../../../core/config/setting.ts";
 import { loadServerConfig, SERVER_PROGRAM } from "../../../core/config/server_config.ts";
 import type { Random } from "../../support/random.ts";
 import { oneOf } from "../mutation.ts";
@@ -98,6 +98,7 @@ const LINES = [
   "'bind': 127.0.0.1",
   "{bind: 127.0.0.1}",
   `token: ${SECRET}`,
+  `tokens:\n  - name: a\n    token: ${SECRET}`,
   `unknown: x`,
   `tunnels: [${"{local_server: 1.2.3.4:5}, ".repeat(30)}]`,
   BOMB,
@@ -129,27 +130,29 @@ const WORDS = [
 ];
 
 function yamlOf(random: Random, program: Program): string {
-  const value = (settings: Program["settings"], key: string) =>
-    random.chance(0.9) ? settingText(random, settings, key) : oneOf(random, VALUES);
-  const lines: string[] = [];
-  const keys = Object.keys(program.settings);
-  while (random.chance(0.7)) {
-    if (random.chance(0.1)) lines.push(oneOf(random, LINES));
-    else {
-      const key = oneOf(random, keys);
-      // a file named in a file does not exist
-      if (key !== "token_file" || random.chance(0.1)) lines.push(`${key}: ${value(program.settings, key)}`);
-    }
-  }
-  const { listSettings } = program;
-  if (listSettings !== null) {
-    lines.push(`${LIST_KEY}:`);
+  // half of them are such as people write
+  const odd = random.chance(0.5);
+  const value = (settings: SettingsTable, key: string) => {
+    if (!odd) return settings[key].example;
+    return random.chance(0.9) ? settingText(random, settings, key) : oneOf(random, VALUES);
+  };
+  // a file that is named in this one does not exist
+  const keys = Object.keys(program.settings).filter((key) => key !== "token_file" && random.chance(0.3));
+  const lines = keys.map((key) => `${key}: ${value(program.settings, key)}`);
+  while (odd && random.chance(0.4)) lines.splice(random.between(0, lines.length), 0, oneOf(random, LINES));
+  const { list } = program;
+  if (list !== null && random.chance(list.asFlags ? 0.95 : 0.4)) {
+    lines.push(`${list.key}:`);
     for (let i = random.between(0, 3); i >= 0; i--) {
-      const members = Object.keys(listSettings).filter(() => random.chance(0.9));
+      const members = Object.keys(list.settings).filter((key) => random.chance(key === "token_file" ? 0.02 : 0.9));
       lines.push(...members.map((key, j) => {
-        const text = value(listSettings, key);
-        // no two tunnels may have the same name or port
-        const other = key === "name" ? `${text}${i}` : key === "remote_port" ? text.replace(/0$/, `${i}`) : text;
+        const text = value(list.settings, key);
+        // no two entries may have the same name, token or port
+        const other = /^(name|token)$/.test(key)
+          ? `${text}${i}`
+          : key === "remote_port"
+          ? text.replace(/0$/, `${i}`)
+          : text;
         return `  ${j === 0 ? "-" : " "} ${key}: ${other}`;
       }));
     }
@@ -160,20 +163,21 @@ function yamlOf(random: Random, program: Program): string {
 /** Whether the one thing that an error may show of this text is the token. */
 function tokenStandsAlone(text: string): boolean {
   return text.split("\n").every((line) =>
-    /^token: Se5cr1et$/.test(line) || (/^[a-z_]+: [\w.:/-]*$|^$/.test(line) && !line.includes(SECRET))
+    /^ *token: Se5cr1et$/.test(line) ||
+    (/^ *(?:- )?[a-z_]+: ?[\w.:/-]*$|^$/.test(line) && !line.includes(SECRET))
   );
 }
 
-function expectKnownKeys(text: string, program: Program): void {
+function expectKnownKeys(text: string, { settings, list }: Program): void {
   const file = (parse(text, { schema: "core" }) ?? {}) as Record<string, unknown>;
+  const expectIn = (key: string, table: SettingsTable) => {
+    if (!Object.hasOwn(table, key)) bug(`Accepted with an unknown key ${JSON.stringify(key)}`);
+  };
   for (const key of Object.keys(file)) {
-    if (Object.hasOwn(program.settings, key)) continue;
-    if (key !== LIST_KEY || program.listSettings === null) bug(`Accepted with an unknown key ${JSON.stringify(key)}`);
-    for (const entry of file[key] as Record<string, unknown>[]) {
-      for (const name of Object.keys(entry)) {
-        if (!Object.hasOwn(program.listSettings, name)) bug(`Accepted with an unknown key ${JSON.stringify(name)}`);
-      }
-    }
+    if (key !== list?.key) expectIn(key, settings);
+    else {for (const entry of file[key] as object[]) {
+        for (const name of Object.keys(entry)) expectIn(name, list.settings);
+      }}
   }
 }
 
