@@ -1,4 +1,12 @@
-import { clientProof, type Greeting, newInstance, newNonce, proofMatches, serverProof } from "../core/protocol/auth.ts";
+import {
+  clientProof,
+  type Greeting,
+  newInstance,
+  newNonce,
+  proofMatches,
+  provedToken,
+  serverProof,
+} from "../core/protocol/auth.ts";
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "./support/assert.ts";
 
 const greeting: Greeting = {
@@ -45,6 +53,22 @@ Deno.test("Another token, version, nonce or instance makes another proof", () =>
     clientProof("secret", { ...greeting, clientNonce: greeting.serverNonce, serverNonce: greeting.clientNonce }),
   ];
   assertEquals(new Set(proofs).size, proofs.length);
+});
+
+Deno.test("Of several tokens the one that was proved is found, and by nothing less than its whole proof", () => {
+  const tokens = ["first", "second", "third"];
+  tokens.forEach((token, place) => assertEquals(provedToken(tokens, greeting, clientProof(token, greeting)), place));
+  const proof = clientProof("second", greeting);
+  const wrong = [
+    "",
+    "zz",
+    proof.slice(2),
+    proof + "00",
+    clientProof("fourth", greeting),
+    serverProof("second", greeting),
+  ];
+  for (const received of wrong) assertEquals(provedToken(tokens, greeting, received), -1);
+  assertThrows(() => provedToken(["first", ""], greeting, proof), RangeError, "must not be empty");
 });
 
 Deno.test("An empty proof matches nothing, not even another empty one", () => {

@@ -4,6 +4,7 @@
 // HMAC-SHA-256 comes from node:crypto, because Web Crypto is asynchronous and a reactor never yields. Importing it costs
 // one Worker about 14 ms at start-up with Deno 2.9.6 (1 ms with 2.5.7), so relay Workers must not import this file.
 
+import { Buffer } from "node:buffer";
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** Bytes of a nonce; as hex it is twice as long. */
@@ -62,19 +63,39 @@ export function proofMatches(expected: string, received: string): boolean {
   return a.length > 0 && a.length === b.length && timingSafeEqual(a, b);
 }
 
+/**
+ * Which of several tokens a client has, by its proof: the place among them, or -1. Every token is tried, also behind the
+ * one that matches, so that the time this takes does not tell which. It takes about 10 µs for each.
+ * @throws {RangeError} if a token is empty or the greeting is malformed
+ */
+export function provedToken(tokens: readonly string[], greeting: Greeting, received: string): number {
+  const message = proofMessage(CLIENT_LABEL, greeting);
+  const bytes = Buffer.from(received, "hex");
+  let found = -1;
+  for (let place = 0; place < tokens.length; place++) {
+    const expected = hmac(tokens[place], message).digest();
+    if (expected.length === bytes.length && timingSafeEqual(expected, bytes)) found = place;
+  }
+  return found;
+}
+
 function proof(token: string, label: string, greeting: Greeting): string {
+  return hmac(token, proofMessage(label, greeting)).digest("hex");
+}
+
+function hmac(token: string, message: Uint8Array): ReturnType<typeof createHmac> {
   // An empty key is one that everybody knows.
   if (token === "") throw new RangeError("The token must not be empty");
-  const version = new Uint8Array(4);
-  new DataView(version.buffer).setUint32(0, greeting.version);
-  // Every part but the label has a fixed size, and the label ends with a 0: no two greetings give the same bytes.
-  return createHmac("sha256", new TextEncoder().encode(token))
-    .update(label + "\0")
-    .update(version)
-    .update(hex(greeting.clientNonce, NONCE_BYTES), "hex")
-    .update(hex(greeting.serverNonce, NONCE_BYTES), "hex")
-    .update(hex(greeting.instance, INSTANCE_BYTES), "hex")
-    .digest("hex");
+  return createHmac("sha256", Buffer.from(token)).update(message);
+}
+
+/** Every part but the label has a fixed size, and the label ends with a 0: no two greetings give the same bytes. */
+function proofMessage(label: string, greeting: Greeting): Uint8Array {
+  const version = Buffer.alloc(4);
+  version.writeUInt32BE(greeting.version);
+  const { clientNonce, serverNonce, instance } = greeting;
+  const rest = hex(clientNonce, NONCE_BYTES) + hex(serverNonce, NONCE_BYTES) + hex(instance, INSTANCE_BYTES);
+  return Buffer.concat([Buffer.from(`${label}\0`), version, Buffer.from(rest, "hex")]);
 }
 
 function hex(text: string, bytes: number): string {
