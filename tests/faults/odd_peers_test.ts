@@ -17,7 +17,7 @@ import { FROM_SOURCE, Tunnels } from "../support/tunnels.ts";
 const OF_EACH = 4;
 const TRANSFER_BYTES = 2 << 20;
 /** How long they go on, in ticks of so many ms. */
-const TICKS = 80;
+const TICKS = 60;
 const TICK_MS = 50;
 
 /** What everybody sends, again and again: so whoever reads can tell whether it is right without knowing who sent it. */

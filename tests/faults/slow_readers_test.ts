@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "../support/assert.ts";
 import { noise } from "../support/bytes.ts";
 import { awaited, connectCrowd, Service } from "../support/crowd.ts";
-import { holdingsAfterStart, idleAgain, memoryOf, pooledAgain } from "../support/holdings.ts";
+import { holdingsAfterStart, idleAgain, memoryOf } from "../support/holdings.ts";
 import { countersOf, descriptorsOf } from "../support/inspection.ts";
 import { FROM_SOURCE, Tunnels } from "../support/tunnels.ts";
 
@@ -21,7 +21,6 @@ Deno.test("a hundred slow readers cost the programs no memory to speak of, and g
   await using tunnels = await Tunnels.start(FROM_SOURCE, { crowd: service.address }, ["--work_thread_nums=1"]);
   const programs = [tunnels.server, tunnels.client];
   const idle = [await holdingsAfterStart(tunnels.server), await holdingsAfterStart(tunnels.client)];
-  const pooled = await Promise.all(programs.map((program) => pooledAgain(program)));
   const pipes = programs.map(({ pid }) => descriptorsOf(pid).pipe ?? 0);
 
   /** All downloads; how much the programs have grown while nobody read. */
@@ -66,7 +65,6 @@ Deno.test("a hundred slow readers cost the programs no memory to speak of, and g
   for (const [i, program] of programs.entries()) {
     assert(grown[i] < MOST_GROWTH, `The ${program.name} grew by ${grown[i]} bytes`);
     await idleAgain(program, idle[i]);
-    await pooledAgain(program, pooled[i]);
     const left = (descriptorsOf(program.pid).pipe ?? 0) - pipes[i];
     assert(left <= 2 * KEPT_PIPES, `The ${program.name} holds ${left} ends of pipes more than before`);
     const { sessionsOpened, sessionsEnded } = await countersOf(program);

@@ -20,7 +20,8 @@ export class Program {
     this.name = name;
     this.#child = new Deno.Command(command[0], {
       args: command.slice(1),
-      env,
+      // a Deno that asks whether there is a newer one has a socket that is none of the program's
+      env: { DENO_NO_UPDATE_CHECK: "1", ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
