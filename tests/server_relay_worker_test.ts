@@ -2,8 +2,14 @@
 // The test plays its control Worker and acceptor.
 
 import { close, type Descriptor } from "../ffi/descriptor.ts";
-import type { ProxyId } from "../core/protocol/ids.ts";
-import { isStartNotices, PROXY_FRAME_BYTES } from "../core/protocol/proxy_frame.ts";
+import type { ProxyId, SessionNo } from "../core/protocol/ids.ts";
+import {
+  encodeStartNoticesRsp,
+  encodeStartRsp,
+  isStartNotices,
+  PROXY_FRAME_BYTES,
+  START_CONNECTED,
+} from "../core/protocol/proxy_frame.ts";
 import { type Ticket, ticketAt } from "../core/protocol/ticket.ts";
 import { EventLoop } from "../core/reactor/event_loop.ts";
 import { Mailbox } from "../core/reactor/mailbox.ts";
@@ -21,6 +27,7 @@ import { Post } from "./support/post.ts";
 import { connectedPair, Peer } from "./support/stage.ts";
 
 const PATIENCE_MS = 10_000;
+const HALF_CLOSE_TIMEOUT_MS = 60_000;
 const GRANTS = 2;
 
 /** A ProxyConn that the Worker has asked for. */
@@ -41,6 +48,7 @@ class Scene {
   readonly #worker: Worker;
   readonly #stopped: Promise<WorkerPost>;
   readonly #fds: Descriptor[] = [];
+  readonly #aheadMs = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
 
   constructor() {
     this.control = new Mailbox(this.#post.wirings[CONTROL], this.#post.port(CONTROL));
@@ -56,7 +64,7 @@ class Scene {
     });
     this.#loop.addConnection(this.control);
     this.#loop.setMail(this.control);
-    this.#worker = new Worker(new URL("../core/server/relay_worker.ts", import.meta.url), { type: "module" });
+    this.#worker = new Worker(new URL("./support/later_relay_worker.ts", import.meta.url), { type: "module" });
     this.#stopped = new Promise((resolve) => {
       this.#worker.onmessage = ({ data }: MessageEvent<WorkerPost>) => {
         if (data.kind === "stopped" || data.kind === "failed") resolve(data);
@@ -71,11 +79,11 @@ class Scene {
       poolCount: 1,
       pipes: 4,
       waitingRoom: new WaitingRoom(1).memory,
-      halfCloseTimeoutMs: 0,
+      halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
     };
     const port = this.#post.port(FIRST_RELAY);
     const start: WorkerStart = { wiring: this.#post.wirings[FIRST_RELAY], port, logLevel: "info", config };
-    this.#worker.postMessage(start, [port as unknown as Transferable]);
+    this.#worker.postMessage({ ...start, aheadMs: this.#aheadMs }, [port as unknown as Transferable]);
   }
 
   /** Hands a new connection over, with the record that goes before its descriptor; the far end is the test's. */
@@ -97,6 +105,13 @@ class Scene {
     const deadline = performance.now() + PATIENCE_MS;
     while (this.asked.length < count && performance.now() < deadline) this.#loop.turn();
     assertEquals(this.asked.length, count);
+  }
+
+  /** Moves the Worker's clock on, and wakes it: a ticket that nobody came with is then replaced. */
+  pass(ms: number): void {
+    new Float64Array(this.#aheadMs)[0] += ms;
+    this.control.send(FIRST_RELAY, Record.FREE_PROXY, 0, 0, 0); // nobody's
+    this.awaitAsked(this.asked.length + 1);
   }
 
   async stop(): Promise<void> {
@@ -174,4 +189,33 @@ testWorker("a PublicConn of a client that has gone is closed, and counted out", 
   assertRefused(scene.hand(scene.acceptor, Record.PUBLIC_CONN, 7, 1, row, grant));
   const { counts } = scene;
   assertEquals([counts.inAll(), counts.ofGrant(grant), counts.ofTunnel(row)], [0, 0, 0]);
+});
+
+testWorker("a session that is idle for an hour is cut by no timer", (scene) => {
+  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
+  scene.awaitAsked(1);
+  const notices = scene.claim(scene.asked[0], scene.asked[0].ticket);
+  assertAdmitted(notices);
+  const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+  encodeStartNoticesRsp(frame, 1);
+  notices.sendAll(new Uint8Array(frame.buffer));
+  scene.awaitAsked(2);
+  const proxy = scene.claim(scene.asked[1], scene.asked[1].ticket);
+  const visitor = scene.hand(scene.acceptor, Record.PUBLIC_CONN, 7, 1, 5, 1);
+  readUntil(proxy, () => proxy.count === PROXY_FRAME_BYTES, "the start of the session");
+  proxy.take();
+  encodeStartRsp(frame, 1 as SessionNo, START_CONNECTED);
+  proxy.sendAll(new Uint8Array(frame.buffer));
+  const exchange = () => {
+    visitor.sendAll("question");
+    readUntil(proxy, () => proxy.count === 8, "the question");
+    proxy.sendAll("answer");
+    readUntil(visitor, () => visitor.count === 6, "the answer");
+    assertEquals([proxy.text(), visitor.text()], ["question", "answer"]);
+  };
+  exchange();
+  // the one that is to be ready for the next
+  scene.awaitAsked(3);
+  for (let minute = 0; minute < 60; minute++) scene.pass(60_000);
+  exchange();
 });
