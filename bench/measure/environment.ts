@@ -19,6 +19,7 @@ export async function environment(): Promise<Record<string, string>> {
     CPU: /^model name\s*:\s*(.*)$/m.exec(cpu)?.[1] ?? "unknown",
     memory: `${Math.round(Deno.systemMemoryInfo().total / 2 ** 30)} GiB`,
     kernel: `Linux ${Deno.osRelease()} ${Deno.build.arch}`,
+    "TCP congestion control": readSetting("net/ipv4/tcp_congestion_control"),
     "load before": loadAverage(),
     Deno: `${Deno.version.deno} (V8 ${Deno.version.v8})`,
   };
@@ -30,6 +31,15 @@ export async function environment(): Promise<Record<string, string>> {
     }
   }
   return found;
+}
+
+/** A setting of the kernel, as it is for whoever says nothing else. */
+function readSetting(path: string): string {
+  try {
+    return Deno.readTextFileSync(`/proc/sys/${path}`).trim();
+  } catch {
+    return "unknown";
+  }
 }
 
 /** The load averages of the last 1, 5 and 15 minutes: what else the machine is doing. */
