@@ -5,7 +5,7 @@ import { countersOf, until } from "../support/inspection.ts";
 import { holdingsOf } from "../support/holdings.ts";
 import { type Random, randomFrom } from "../support/random.ts";
 import { type Counted, imbalances } from "./balance.ts";
-import { doHarm, type Fault } from "./faults.ts";
+import { doHarm, type Fault, type Victims } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
 import { pause } from "./line.ts";
 import { between, pssOf, type Snapshot, snapshotOf } from "./measure.ts";
@@ -77,10 +77,12 @@ export class Haul {
   #part = 0;
   #visiting = 0;
   #visits = 0;
-  #missed = 0;
+  readonly #victims: Victims;
+  #hushedUntil = 0;
 
   private constructor(pair: Pair, services: readonly Service[], seed: number, say: (line: string) => void) {
     this.#pair = pair;
+    this.#victims = { pair, hush: (ms) => this.#hushedUntil = performance.now() + ms };
     this.#services = services;
     this.#seed = seed;
     this.#say = say;
@@ -126,7 +128,8 @@ export class Haul {
   /** Rounds, with a kill between two of them: the client's in the first half, so that the server's life is long, then the server's. */
   async #run(forMs: number): Promise<void> {
     const rounds = Math.max(2, Math.round(forMs / 60_000));
-    const roundMs = Math.max(2000, forMs / rounds - LETHAL_MS * 2);
+    // a killed program takes a second or two to come back, and the end of a round as long
+    const roundMs = Math.max(2000, forMs / rounds - LETHAL_MS - 2000);
     for (let round = 0; round < rounds && this.#wrong.length === 0; round++) {
       if (round > 0) {
         const which = round <= rounds / 2 ? "client" : "server";
@@ -144,7 +147,7 @@ export class Haul {
     const random = this.#random(0);
     await Promise.all([
       this.#crowd(ledger, end, Math.min(LONGEST_VISIT_MS, forMs / 2)),
-      doHarm(this.#pair, random, end - 1000, (fault: Fault) => this.#count(fault)),
+      doHarm(this.#victims, random, end - 1000, (fault: Fault) => this.#count(fault)),
     ]);
     await this.#quiet();
     const after = await this.#snapshots();
@@ -207,11 +210,11 @@ export class Haul {
     await Promise.all(visitors.map(async ({ habit, tunnel, restMs }, number) => {
       const random = this.#random(number + 1);
       while (performance.now() < end) {
-        const plan = choosePlan(habit, random, Math.min(longestMs, end - performance.now()));
+        await pause(Math.max(0, this.#hushedUntil - performance.now()));
+        const plan = choosePlan(habit, random, Math.max(1000, Math.min(longestMs, end - performance.now())));
         this.#visiting++;
         this.#visits++;
         const served = await visit(tunnel, this.#pair.addresses[tunnel], plan, ledger).finally(() => this.#visiting--);
-        if (!served) this.#missed++;
         await pause(served ? random.between(0, restMs) : 100);
       }
     }));

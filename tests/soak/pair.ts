@@ -11,7 +11,8 @@ import { type TunnelName, TUNNELS } from "./plan.ts";
 export type Which = "server" | "client";
 
 const SERVER_FLAGS = ["--work_thread_nums=2", "--pool_count=4", "--drain_timeout=2s"];
-const CLIENT_FLAGS = ["--work_thread_nums=2", "--drain_timeout=2s"];
+// another number of Workers than the server has: every pair of them has sessions
+const CLIENT_FLAGS = ["--work_thread_nums=3", "--drain_timeout=2s"];
 /** Longer than a program is ever stopped for, shorter than the forwarder is ever frozen for. */
 const HEARTBEATS = ["--heartbeat_interval=1s", "--heartbeat_timeout=6s"];
 /** Ms for the tunnels to be up again. */
