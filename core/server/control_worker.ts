@@ -18,8 +18,10 @@ import { ACCEPTOR, type ControlConfig, FIRST_RELAY } from "./worker_config.ts";
 import type { Control, Tunnel } from "./control.ts";
 import { MOST_TUNNELS, TunnelRows } from "./tunnel_rows.ts";
 
-/** Lines a minute about clients and their tunnels: some thousands come back after a restart, and none may fill a disk. */
+/** Lines a minute about clients that come and go: some thousands come back after a restart, and none may fill a disk. */
 const CLIENT_LINES = 5000;
+/** Lines a minute about the tunnels of one client, so that what it does hides nothing of the others. */
+const TUNNEL_LINES = 1000;
 
 class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #context: ReactorContext;
@@ -27,6 +29,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #controls: ControlMap;
   readonly #entrance: Entrance;
   readonly #lines: LogLimit;
+  readonly #linesOf = new Map<ControlId, LogLimit>();
 
   constructor(context: ReactorContext, config: ControlConfig) {
     this.#context = context;
@@ -49,10 +52,12 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   }
 
   announce({ id, grant }: Control): void {
+    this.#linesOf.set(id, new LogLimit(this.#context, TUNNEL_LINES));
     this.#tellRelays(Record.CONTROL_UP, id, grant.id);
   }
 
   withdraw(control: ControlId): void {
+    this.#linesOf.delete(control);
     this.#tellRelays(Record.CONTROL_LOST, control);
   }
 
@@ -81,7 +86,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   }
 
   log(message: string, fields: LogFields): void {
-    this.#lines.log("info", message, fields);
+    const lines = this.#linesOf.get(fields.client as ControlId) ?? this.#lines;
+    lines.log("info", message, fields);
   }
 
   forward(control: ControlId, message: SessionMessage): void {

@@ -1,4 +1,5 @@
-// A client that a test speaks itself, message by message, so that it can say what the real one never would.
+// A ctl_conn on which a test speaks itself, message by message, so that it can say what a real client, or server, never
+// would.
 
 import { clientProof, newInstance, newNonce } from "../../core/protocol/auth.ts";
 import { FrameReader } from "../../core/protocol/frame_reader.ts";
@@ -13,7 +14,10 @@ export class CtlSpeaker implements Disposable {
   readonly #conn: Deno.TcpConn;
   readonly #reader = new FrameReader(MAX_FRAME_BYTES);
 
-  private constructor(conn: Deno.TcpConn) {
+  #open = true;
+
+  /** Takes a ctl_conn over: one that was made, or one that was accepted. */
+  constructor(conn: Deno.TcpConn) {
     this.#conn = conn;
   }
 
@@ -76,8 +80,14 @@ export class CtlSpeaker implements Disposable {
     return conn;
   }
 
-  /** Closes the connection. */
+  /** Closes the connection; again is nothing. */
+  close(): void {
+    if (this.#open) this.#conn.close();
+    this.#open = false;
+  }
+
+  /** Closes it. */
   [Symbol.dispose](): void {
-    this.#conn.close();
+    this.close();
   }
 }
