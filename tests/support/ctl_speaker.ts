@@ -11,14 +11,14 @@ import { bytesOf } from "./ctl_peer.ts";
 
 /** A ctl_conn on which a test says what it likes. */
 export class CtlSpeaker implements Disposable {
-  readonly #conn: Deno.TcpConn;
+  /** For what is no message; what it reads from here on is the test's. */
+  readonly conn: Deno.TcpConn;
   readonly #reader = new FrameReader(MAX_FRAME_BYTES);
-
   #open = true;
 
   /** Takes a ctl_conn over: one that was made, or one that was accepted. */
   constructor(conn: Deno.TcpConn) {
-    this.#conn = conn;
+    this.conn = conn;
   }
 
   /** Connects to the ctl_port of 127.0.0.1. */
@@ -43,18 +43,18 @@ export class CtlSpeaker implements Disposable {
 
   /** Sends messages, all in one write. */
   async send(...messages: CtlMessage[]): Promise<void> {
-    await writeAll(this.#conn, bytesOf(...messages));
+    await writeAll(this.conn, bytesOf(...messages));
   }
 
   /** Sends some messages `times` times over, without looking at what comes back. */
   async flood(times: number, ...messages: CtlMessage[]): Promise<void> {
     const bytes = bytesOf(...messages);
-    for (let i = 0; i < times; i++) await writeAll(this.#conn, bytes);
+    for (let i = 0; i < times; i++) await writeAll(this.conn, bytes);
   }
 
   /** Reads and drops whatever comes from now on, to the end. */
   async ignore(): Promise<void> {
-    await endingOf(this.#conn);
+    await endingOf(this.conn);
   }
 
   /**
@@ -67,7 +67,7 @@ export class CtlSpeaker implements Disposable {
       for (let message = this.#reader.next(); message !== null; message = this.#reader.next()) {
         if (message.type === type) return message as Extract<CtlMessage, { type: T }>;
       }
-      const count = await this.#conn.read(this.#reader.room());
+      const count = await this.conn.read(this.#reader.room());
       if (count === null) throw new Error(`The server closed the ctl_conn before a ${type}`);
       this.#reader.filled(count);
     }
@@ -82,7 +82,7 @@ export class CtlSpeaker implements Disposable {
 
   /** Closes the connection; again is nothing. */
   close(): void {
-    if (this.#open) this.#conn.close();
+    if (this.#open) this.conn.close();
     this.#open = false;
   }
 
