@@ -35,7 +35,7 @@ class Scene {
     this.#pipes = new PipePool();
     new HalfCloseWatch(stage.loop, timeoutMs);
     const around = { loop: stage.loop, pipes: this.#pipes, counters: this.counters, debugging: false, debug() {} };
-    const owner = { onIdle() {}, onUnserved() {}, onProxyClosed() {}, onPublicClosed() {} };
+    const owner = { onIdle() {}, onSilent() {}, onUnserved() {}, onProxyClosed() {}, onPublicClosed() {} };
     const { socket, peer } = stage.connect(BUFFER_BYTES);
     this.far = peer;
     this.conn = new ServerProxyConn(1 as ProxyId, socket, around, { shutdownPeer() {}, reset() {} }, owner);

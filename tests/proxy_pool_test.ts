@@ -364,7 +364,7 @@ testPool("a ProxyConn that was idle for more than three seconds is asked before 
   assertEquals(user.text(), "reply");
 });
 
-for (const death of ["says nothing", "resets", "ends"]) {
+for (const death of ["resets", "ends"]) {
   testPool(
     `when an idle ProxyConn ${death} when asked, another one gets the PublicConn's every byte`,
     2,
@@ -380,8 +380,7 @@ for (const death of ["says nothing", "resets", "ends"]) {
       const dead = conns[asked].far;
       assert(s.start(dead).ask);
       if (death === "resets") dead.reset();
-      else if (death === "ends") dead.close();
-      else s.pass(2);
+      else dead.close();
       stage.step(3);
       assertEquals(s.pool.proxy(conns[asked].id), undefined);
       // the other one has been idle as long and is asked as well
@@ -399,6 +398,47 @@ for (const death of ["says nothing", "resets", "ends"]) {
     },
   );
 }
+
+testPool("a ProxyConn that says nothing when asked takes with it all that were silent for as long", 3, (s, stage) => {
+  const notices = s.takeNotices();
+  const conns = [s.arrive(), s.arrive(), s.arrive()];
+  s.pass(2);
+  const guest = s.visit();
+  const busy = conns.find(({ far }) => far.read().count > 0)!;
+  s.answer(busy.far, s.start(busy.far).session, START_CONNECTED);
+  const old = conns.filter((conn) => conn !== busy);
+  s.pass(2);
+  const user = s.visit();
+  user.sendAll("first");
+  stage.step(2);
+  const asked = old.find(({ far }) => far.read().count > 0)!;
+  const other = old.find((conn) => conn !== asked)!;
+  assert(s.start(asked.far).ask);
+  s.pass(3);
+  assertEquals(old.map(({ id }) => s.pool.proxy(id)), [undefined, undefined]);
+  assertEquals([other.far.read().state, notices.read().state], ["end", "end"]);
+  const { far } = s.arrive();
+  assertEquals(s.start(far).ask, false);
+  assertEquals(far.text(), "first", "nobody else is asked");
+  // the session that was under way ends by FIN
+  guest.finish();
+  stage.until(() => busy.far.read().state === "end", "the FIN");
+  s.takeNotices();
+});
+
+testPool("a notice connection on which something came lately is kept when a ProxyConn says nothing", 1, (s, stage) => {
+  const notices = s.takeNotices();
+  const { far: dead } = s.arrive();
+  s.pass(4);
+  s.visit();
+  assert(s.start(dead).ask);
+  const writer = new NoticeWriter();
+  writer.appendFreeProxyConn(4711 as ProxyId, 1 as SessionNo);
+  notices.sendAll(writer.bytes());
+  stage.step(2);
+  s.pass(3);
+  assertEquals(notices.read().state, "open");
+});
 
 testPool("when no other ProxyConn is there, the PublicConn of a dead one is the first to get a new one", 1, (s) => {
   s.takeNotices();

@@ -134,7 +134,12 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   }
 
   onStartNotices(proxy: ClientProxyConn, socket: StreamSocket): void {
-    this.#noticeConns.get(proxy.worker)?.close();
+    const former = this.#noticeConns.get(proxy.worker);
+    // the server has lost it, and with it perhaps notices from here
+    if (former !== undefined) {
+      former.close();
+      this.onNoticesClosed(former);
+    }
     this.#noticeConns.set(proxy.worker, new NoticeConn(this.#around, proxy.id, socket, false, this));
   }
 

@@ -1,6 +1,6 @@
 // A ctl_conn: a socket on which frames come and go, with heartbeats and an orderly end. It knows no message's meaning.
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { receive, send, setNoDelay, setUserTimeout, shutdownWrite } from "../../ffi/socket.ts";
+import { receive, send, setLongestRepeat, setNoDelay, setUserTimeout, shutdownWrite } from "../../ffi/socket.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
@@ -15,6 +15,8 @@ import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "./wire.ts";
 const ROUNDS = 16;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 4 << 20;
+/** Ms at most between repeats of what the peer's kernel has not acknowledged: soon after a link is back, it is made up for. */
+const REPEAT_MS = 2000;
 /** Ms for which a finished connection waits for the peer to have read the last frame. */
 const LINGER_MS = 1000;
 
@@ -82,6 +84,7 @@ export class CtlConn implements Task, TimerTarget {
     this.#heartbeatIntervalMs = intervalMs;
     this.#timeoutMs = timeoutMs;
     setUserTimeout(this.fd, timeoutMs);
+    setLongestRepeat(this.fd, REPEAT_MS);
     this.#loop.setTimer(this.#timer, intervalMs);
   }
 

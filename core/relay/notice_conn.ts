@@ -1,7 +1,7 @@
 // A notice connection: notices about sessions go from relay Worker to relay Worker, beside the ctl_conn, which they would
 // cross with two more threads on either side. It was a ProxyConn; it carries no payload.
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { receive, send, setUserTimeout } from "../../ffi/socket.ts";
+import { receive, send, setLongestRepeat, setUserTimeout } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import { type Notice, NoticeReader } from "../protocol/notice_reader.ts";
 import { NoticeWriter } from "../protocol/notice_writer.ts";
@@ -21,8 +21,10 @@ const ROUNDS = 16;
  * which saves a wake-up on either side for every session.
  */
 const PATIENCE_MS = 1;
-/** Ms for which notices may stay unacknowledged: then the ends of streams are told by FIN. */
-const USER_TIMEOUT_MS = 20_000;
+/** Ms for which notices may stay unacknowledged: then the ends of streams are told by FIN, which costs only ProxyConns. */
+const USER_TIMEOUT_MS = 10_000;
+/** Ms at most between repeats of unacknowledged notices. */
+const REPEAT_MS = 2000;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 1 << 20;
 
@@ -42,6 +44,8 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   queued: boolean = false;
   /** The number that it had as a ProxyConn: it tells which Workers it joins. */
   readonly id: ProxyId;
+  /** When something came last, in ms of the loop's clock. */
+  lastHeard: number;
   readonly #loop: EventLoop;
   readonly #counters: Float64Array;
   readonly #socket: StreamSocket;
@@ -72,6 +76,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     events: NoticeConnEvents,
   ) {
     this.#loop = around.loop;
+    this.lastHeard = around.loop.now;
     this.#counters = around.counters;
     this.id = id;
     this.#socket = socket;
@@ -80,6 +85,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     this.#flush = { queued: false, run: () => this.#flushNow() };
     socket.task = this;
     setUserTimeout(socket.fd, USER_TIMEOUT_MS);
+    setLongestRepeat(socket.fd, REPEAT_MS);
     this.#counters[Count.noticeConnsOpened]++;
     this.#loop.enqueue(this);
   }
@@ -166,7 +172,10 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   /** How many bytes came; 0 when none did, for whatever reason. */
   #receive(room: Uint8Array): number {
     const count = receive(this.#socket.fd, room);
-    if (count > 0) return count;
+    if (count > 0) {
+      this.lastHeard = this.#loop.now;
+      return count;
+    }
     if (count === -Errno.EAGAIN) this.#socket.readable = false;
     else if (count !== -Errno.EINTR) this.#lose(count === 0 ? "closed by the peer" : errnoName(-count));
     return 0;

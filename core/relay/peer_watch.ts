@@ -2,9 +2,12 @@
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { setKeepalive, setNoDelay } from "../../ffi/socket.ts";
 
-/** Seconds of silence before the kernel asks whether the peer is there. */
-const KEEPALIVE_IDLE_S = 60;
-const KEEPALIVE_INTERVAL_S = 15;
+/**
+ * Seconds of silence before the kernel asks whether the peer is there. A connection that its peer has given up while the
+ * link was down is found so: a kernel that ends a connection for want of acknowledgements tells nobody.
+ */
+const KEEPALIVE_IDLE_S = 30;
+const KEEPALIVE_INTERVAL_S = 10;
 
 /** Ms for which bytes sent on a ProxyConn may stay unacknowledged. */
 export const PROXY_USER_TIMEOUT_MS = 60_000;

@@ -10,7 +10,7 @@ import type { Notices } from "../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../relay/surroundings.ts";
 import type { TunnelRow } from "../relay/counters.ts";
 import type { PublicConn, PublicConnOwner } from "./public_conn.ts";
-import { ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
+import { ASK_AFTER_MS, ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
 
 const SWEEP_MS = 1000;
 /** Ms after which an idle ProxyConn beyond the ones kept ready is closed. */
@@ -182,6 +182,18 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     }
     if (this.#lacksNoticeConn(proxy)) return this.#startNotices(proxy);
     this.#idle.push(proxy);
+  }
+
+  /**
+   * What has forgotten one has forgotten all that were silent for as long: no PublicConn waits for them one by one, and no
+   * end of a stream is told by a notice connection that nobody may hear.
+   */
+  onSilent(proxy: ServerProxyConn): void {
+    for (const idle of this.#idle.filter(({ isDoubtful }) => isDoubtful)) idle.close();
+    const notices = this.#noticeConnOf(proxy.id);
+    if (notices === undefined || this.#loop.now - notices.lastHeard <= ASK_AFTER_MS) return;
+    notices.close();
+    this.onNoticesClosed(notices);
   }
 
   /** A PublicConn whose ProxyConn was dead gets another one, before all others. */

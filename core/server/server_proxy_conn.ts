@@ -20,8 +20,8 @@ import { type Notices, ProxyConn } from "../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../relay/surroundings.ts";
 import type { PublicConn } from "./public_conn.ts";
 
-/** Ms of idling after which a ProxyConn is asked before payload is trusted to it: a NAT may have forgotten it. */
-const ASK_AFTER_MS = 3000;
+/** Ms of silence after which a connection is not trusted before it has answered: a NAT may have forgotten it. */
+export const ASK_AFTER_MS = 3000;
 /** Ms to answer. */
 const ANSWER_MS = 2000;
 const LAST_SESSION = 0xffff_ffff;
@@ -35,6 +35,8 @@ const rsp = newStartRsp();
 export interface ServerProxyOwner {
   /** It is idle and may be used again. */
   onIdle(proxy: ServerProxyConn): void;
+  /** It did not answer in time, and is closed. */
+  onSilent(proxy: ServerProxyConn): void;
   /** It was dead before any payload left: its PublicConn needs another one. */
   onUnserved(conn: PublicConn): void;
   /** The PublicConn of a session is closed; `row` is where its tunnel is counted. */
@@ -60,6 +62,11 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     this.idleSince = around.loop.now;
   }
 
+  /** Whether it has been idle for so long that it is asked first. */
+  get isDoubtful(): boolean {
+    return this.around.loop.now - this.idleSince > ASK_AFTER_MS;
+  }
+
   /**
    * Starts a session.
    *
@@ -68,7 +75,7 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
   start(conn: PublicConn): void {
     const session = (this.session + 1) as SessionNo;
     this.#conn = conn;
-    this.#asking = this.around.loop.now - this.idleSince > ASK_AFTER_MS;
+    this.#asking = this.isDoubtful;
     this.#freed = false;
     this.beginSession(session, conn.row);
     this.attach(conn.socket);
@@ -158,17 +165,18 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
 
   /** No answer in time. */
   onTimer(): void {
-    this.#giveUp();
+    this.#giveUp(true);
   }
 
   /** Dead before payload was trusted to it: the PublicConn gets another one, and nothing is lost. */
-  #giveUp(): void {
+  #giveUp(silent = false): void {
     const conn = this.#conn!;
     this.around.debug("ProxyConn does not answer", this.id, this.session, "taking another one");
     this.endpoint = null;
     this.around.counters[this.tunnel + Count.sessionsOpened]--;
     this.socket.reset();
     this.close();
+    if (silent) this.#owner.onSilent(this);
     this.#owner.onUnserved(conn);
   }
 
