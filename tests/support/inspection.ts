@@ -22,6 +22,26 @@ export function descriptorsOf(pid: number): Descriptors {
   return kinds;
 }
 
+/** How many TCP sockets the process `pid` of the same user holds; Deno's own sockets, which come and go, are none. */
+export function tcpSocketsOf(pid: number): number {
+  const inodes = new Set<string>();
+  for (const family of ["tcp", "tcp6"]) {
+    // The inode is the 10th field (proc(5)).
+    const lines = Deno.readTextFileSync(`/proc/${pid}/net/${family}`).trim().split("\n").slice(1);
+    for (const line of lines) inodes.add(line.trim().split(/\s+/)[9]);
+  }
+  let count = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+    try {
+      const inode = /^socket:\[(\d+)\]$/.exec(Deno.readLinkSync(`/proc/${pid}/fd/${name}`))?.[1];
+      if (inode !== undefined && inodes.has(inode)) count++;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error; // closed in the meantime
+    }
+  }
+  return count;
+}
+
 /**
  * Waits until `condition` holds for what `look` sees, looking ten times a second: /proc raises no event.
  *

@@ -1,7 +1,7 @@
 // A network of their own for a client and its server, with a router between them that loses what it is told to lose: three
 // network namespaces (ip-netns(8)) that end with the test. It knows nothing of what runs there.
 
-import { runTool, toolPath } from "./tools.ts";
+import { ignoreWithout, runTool, toolPath } from "./tools.ts";
 
 const O_CLOEXEC = 0x80000;
 const CLONE_NEWNET = 0x40000000;
@@ -10,8 +10,9 @@ const TOOL_MS = 10_000;
 /** Addresses that are nobody's (RFC 5737). */
 const CLIENT = "198.51.100.2";
 const CLIENT_GATEWAY = "198.51.100.1";
-const SERVER = "203.0.113.2";
 const SERVER_GATEWAY = "203.0.113.1";
+/** The server's address in every {@linkcode Network}. */
+export const SERVER_HOST = "203.0.113.2";
 const PREFIX = "cproxy-";
 
 const { open, close, setns } = Deno.dlopen("libc.so.6", {
@@ -25,13 +26,7 @@ const { open, close, setns } = Deno.dlopen("libc.so.6", {
  * CPROXY_REQUIRE_TOOLS=1 does not say that then it fails.
  */
 export function ignoreWithoutNetworks(): boolean {
-  if (Deno.env.get("CPROXY_REQUIRE_TOOLS") === "1") return false;
-  try {
-    toolPath("ip");
-    return Deno.uid() !== 0;
-  } catch {
-    return true;
-  }
+  return ignoreWithout("ip", "tc") || (Deno.uid() !== 0 && Deno.env.get("CPROXY_REQUIRE_TOOLS") !== "1");
 }
 
 function openNamespace(path: string): number {
@@ -99,6 +94,8 @@ export class Namespace {
 export type Lost = "everything" | readonly number[];
 
 let made = 0;
+/** The end of {@linkcode removeOrphans}, which runs once in a process. */
+let tidied: Promise<void> | null = null;
 
 /** A client's network, a server's, and a router between; `await using` ends all three. */
 export class Network implements AsyncDisposable {
@@ -109,8 +106,7 @@ export class Network implements AsyncDisposable {
   /** Where the server is, and whoever connects to its public ports. */
   readonly server: Namespace;
   /** The server's address, seen from the client. */
-  readonly serverHost = SERVER;
-
+  readonly serverHost = SERVER_HOST;
   private constructor() {
     const name = `${PREFIX}${Deno.pid}-${++made}`;
     [this.client, this.router, this.server] = ["c", "r", "s"].map((part) => new Namespace(`${name}${part}`));
@@ -118,7 +114,7 @@ export class Network implements AsyncDisposable {
 
   /** Makes one whose links are up. */
   static async make(): Promise<Network> {
-    await removeOrphans();
+    await (tidied ??= removeOrphans());
     const network = new Network();
     try {
       await network.#build();
@@ -141,7 +137,7 @@ export class Network implements AsyncDisposable {
     for (const end of ["client", "server"]) await router.ip(`link set ${end} up`);
     router.inside(() => Deno.writeTextFileSync("/proc/sys/net/ipv4/ip_forward", "1"));
     await client.ip(`addr add ${CLIENT}/24 dev eth0`);
-    await server.ip(`addr add ${SERVER}/24 dev eth0`);
+    await server.ip(`addr add ${SERVER_HOST}/24 dev eth0`);
     await this.plug("client");
     await this.plug("server");
   }
@@ -160,6 +156,14 @@ export class Network implements AsyncDisposable {
   /** Sets the router's end of one side's link up or down: that side loses its carrier and keeps its routes. */
   async carrier(side: "client" | "server", there: boolean): Promise<void> {
     await this.router.ip(`link set ${side} ${there ? "up" : "down"}`);
+  }
+
+  /** The router's links carry this many Mbit/s towards either side, so that a transfer takes its time. */
+  async slow(mbit: number): Promise<void> {
+    for (const end of ["client", "server"]) {
+      const limit = `rate ${mbit}mbit burst 64kb latency 100ms`;
+      await this.router.tool("tc", ["qdisc", "replace", "dev", end, "root", "tbf", ...limit.split(" ")]);
+    }
   }
 
   /** The router loses these packets from now on, and tells nobody. */
@@ -189,8 +193,8 @@ export class Network implements AsyncDisposable {
 function rulesFor(lost: Lost): string[] {
   if (lost === "everything") return ["from all"];
   return lost.flatMap((port) => [
-    `from ${CLIENT} to ${SERVER} ipproto tcp sport ${port}`,
-    `from ${SERVER} to ${CLIENT} ipproto tcp dport ${port}`,
+    `from ${CLIENT} to ${SERVER_HOST} ipproto tcp sport ${port}`,
+    `from ${SERVER_HOST} to ${CLIENT} ipproto tcp dport ${port}`,
   ]);
 }
 

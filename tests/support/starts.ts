@@ -32,10 +32,18 @@ export async function startServer(flags: readonly string[] = [], env: Record<str
   }
 }
 
-/** Starts a client of the server whose ctl_port on 127.0.0.1 is `ctlPort`; `flags` name the tunnel or the file. */
-export function startClient(ctlPort: number, flags: readonly string[], env: Record<string, string> = {}): Program {
+/**
+ * Starts a client of the server whose ctl_port on 127.0.0.1 is `ctlPort`; `flags` name the tunnel or the file, and
+ * `launcher` is a command that becomes the client.
+ */
+export function startClient(
+  ctlPort: number,
+  flags: readonly string[],
+  env: Record<string, string> = {},
+  launcher: readonly string[] = [],
+): Program {
   const defaults = [`--cproxy_server=127.0.0.1:${ctlPort}`, "--work_thread_nums=1"];
-  return new Program("client", [...FROM_SOURCE.client, ...withDefaults(flags, defaults)], env);
+  return new Program("client", [...launcher, ...FROM_SOURCE.client, ...withDefaults(flags, defaults)], env);
 }
 
 /** Waits until `client` says that its tunnel `name` is up: its public address. */
