@@ -10,7 +10,7 @@ const MIB = 2 ** 20;
 /** Bytes by which a program may be larger at its end than after its first round: what garbage takes until it is collected. */
 const MOST_GROWTH = 24 * MIB;
 /** Pipes that a relay Worker keeps for the next time, each two descriptors, over all Workers. */
-const MOST_PIPES = 2 * 16 * 2;
+const MOST_PIPES = 2 * 16 * 3;
 
 /** What is wrong, with what was wrong before at first. */
 export function faultsOf(findings: Findings): string[] {
