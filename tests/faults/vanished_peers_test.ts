@@ -1,5 +1,5 @@
 // Peers that vanish without a FIN while a session is idle, in network namespaces: the kernel's keepalive finds them. The
-// programs ask after 60 s, which the test looks at and then shortens.
+// programs ask after 30 s, which the test looks at and then shortens.
 
 import { assert, assertEquals } from "../support/assert.ts";
 import { acceptFrom, addressOf, connectTo, endingOf, readExactly, soon, writeAll } from "../support/conns.ts";
@@ -9,7 +9,7 @@ import { ignoreWithoutNetworks, Network } from "../support/network.ts";
 import type { Program } from "../support/program.ts";
 import { publicAddress, startClient, startServer } from "../support/starts.ts";
 
-const KEEPALIVE = { on: true, idle: 60, interval: 15, count: 3 };
+const KEEPALIVE = { on: true, idle: 30, interval: 10, count: 3 };
 
 type Ends = [visitor: Deno.TcpConn, service: Deno.TcpConn];
 
