@@ -81,12 +81,15 @@ class Scene {
     return { id, far: peer };
   }
 
-  /** The first ProxyConn becomes the notice connection; after that others stay what they are. */
-  takeNotices(): Peer {
+  /**
+   * The next ProxyConn becomes a notice connection; when the client has one relay Worker, which it says it has, after that
+   * others stay what they are.
+   */
+  takeNotices(workers = 1): Peer {
     const { far } = this.arrive();
     const frame = new DataView(far.read().take().buffer);
     assertEquals([frame.byteLength, isStartNotices(frame)], [PROXY_FRAME_BYTES, true]);
-    encodeStartNoticesRsp(frame, 1);
+    encodeStartNoticesRsp(frame, workers);
     far.sendAll(new Uint8Array(frame.buffer));
     this.stage.step(2);
     return far;
@@ -531,3 +534,23 @@ testPool("what breaks the protocol on the notice connection ends it", 1, (s, sta
   stage.step(2);
   stage.until(() => far.read().state !== "open", "the end of the connection");
 });
+
+testPool(
+  "a client that has another number of relay Workers all of a sudden loses that notice connection",
+  1,
+  (s, stage) => {
+    const first = s.takeNotices(2);
+    const second = s.takeNotices(255);
+    stage.until(() => second.read().state !== "open", "the end of the connection");
+    // the one that was there is still the way for its Worker's ProxyConns, those with an odd number
+    const { id, far } = s.arrive();
+    const user = s.visit();
+    const { session } = s.start(far);
+    user.finish();
+    stage.step(2);
+    assertEquals([readNotices(first), id as number], [
+      [{ type: "NotifyProxyShutdownPeerConn", proxy: id, session, total: 0 }],
+      3,
+    ]);
+  },
+);

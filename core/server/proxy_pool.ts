@@ -1,6 +1,7 @@
 // The ProxyConns of one client on one relay Worker, and the PublicConns that wait for one.
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Notice } from "../protocol/notice_reader.ts";
+import { ProtocolError } from "../protocol/protocol_error.ts";
 import { decodeStartNoticesRsp } from "../protocol/proxy_frame.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
@@ -143,7 +144,12 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
 
   /** The client has taken a notice connection up. */
   onNoticesResponse(conn: NoticeConn, frame: DataView): void {
-    this.#clientWorkers = decodeStartNoticesRsp(frame);
+    const workers = decodeStartNoticesRsp(frame);
+    // the numbers of ProxyConns would lead to other notice connections than they have led to
+    if (this.#clientWorkers !== 0 && workers !== this.#clientWorkers) {
+      throw new ProtocolError(`StartNoticesRsp of ${workers} relay Workers, which were ${this.#clientWorkers}`);
+    }
+    this.#clientWorkers = workers;
     this.#newNoticeConn = null;
     this.#noticeConns.set(conn.id % this.#clientWorkers, conn);
   }
