@@ -12,7 +12,7 @@ import { type Outcome, visit, VisitService } from "../support/visits.ts";
 
 const ROUNDS = 50;
 /** Rounds in which a program is killed; in the others it is stopped and goes on. */
-const KILLS = 14;
+const KILLS = 10;
 const VISITORS = 6;
 /** Visits in a row, of a visitor, that tell that everything works again. */
 const RECOVERED = 2;

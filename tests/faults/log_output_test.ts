@@ -18,7 +18,7 @@ import { until } from "../support/inspection.ts";
 import { FROM_SOURCE } from "../support/tunnels.ts";
 
 /** Debug lines of so many visits fill any pipe several times. */
-const VISITS = 600;
+const VISITS = 400;
 
 /** How a program is started, and what is done with its stderr. */
 interface Output {
