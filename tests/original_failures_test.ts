@@ -1,11 +1,16 @@
 // The failures that were measured on the original, in C++: one test for each, none of which may come back.
 
+import { close, type Descriptor } from "../ffi/descriptor.ts";
+import { libc } from "../ffi/libc.ts";
+import { raiseDescriptorLimit } from "../ffi/process.ts";
+import { receive } from "../ffi/socket.ts";
 import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { NoticeWriter } from "../core/protocol/notice_writer.ts";
 import { encodePreambleAndMeta } from "../core/protocol/preamble.ts";
 import { encodeStartNoticesRsp, PROXY_FRAME_BYTES } from "../core/protocol/proxy_frame.ts";
 import { newTicket } from "../core/protocol/ticket.ts";
+import { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import {
   acceptFrom,
@@ -24,7 +29,9 @@ import { cpuSecondsOf, type Holdings, holdingsAfterStart, idleAgain } from "./su
 import { digest, payloadSha256 } from "./support/payload.ts";
 import { freePorts, type Program } from "./support/program.ts";
 import { publicAddress, type Server, startClient, startServer } from "./support/starts.ts";
+import { testOnStage } from "./support/stage.ts";
 
+const F_DUPFD_CLOEXEC = 1030;
 /** Resources are shared by the tests of this file, which the sanitizers take for leaks. */
 const SHARED = { sanitizeOps: false, sanitizeResources: false };
 
@@ -230,3 +237,24 @@ Deno.test("a client that is killed leaves no port open at a server that burns no
   const used = await load(server.program);
   assert(used < 0.5, `The server used ${used} s in a second of having no client`);
 });
+
+testOnStage(
+  "a connection with a descriptor number beyond 100,000, or the highest there may be, is one like any other",
+  (stage) => {
+    const { fd: low, peer } = stage.connectUnwatched();
+    // the fd of a limit is the first that is too high
+    const fd = libc.fcntl(low, F_DUPFD_CLOEXEC, Math.min(100_001, raiseDescriptorLimit() - 1)) as Descriptor;
+    close(low);
+    assert(fd > 1000, `errno ${fd}`);
+    const socket = new StreamSocket(stage.loop, fd);
+    stage.step();
+    assertEquals([socket.readable, socket.writable], [false, true]);
+    peer.sendAll("x");
+    stage.until(() => socket.readable, "an event");
+    const room = new Uint8Array(2);
+    assertEquals([receive(fd, room), room[0]], [1, 120]);
+    socket.close();
+    stage.step();
+    assertEquals(peer.read().state, "end");
+  },
+);
