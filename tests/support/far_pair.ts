@@ -26,17 +26,33 @@ export interface FarPairOptions {
 export const TUNNELS = ["fixed", "chosen"] as const;
 const FIXED_PORT = 9000; // in a namespace where nobody else is
 
-/** Both programs, whose tunnels are up; `await using` stops them and ends their network. */
-export interface FarPair extends AsyncDisposable {
-  readonly network: Network;
+/** Both programs, wherever they are, with their tunnels up. */
+export interface TwoTunnels {
   readonly server: Program;
   readonly client: Program;
-  readonly ctlPort: number;
-  readonly proxyPort: number;
   /** The LocalServer of both tunnels. */
   readonly listener: Deno.TcpListener;
-  /** Where the tunnels are reached inside the server's namespace, in the order of {@linkcode TUNNELS}. */
+  /** Where visitors reach the tunnels, in the order of {@linkcode TUNNELS}. */
   readonly addresses: readonly string[];
+  /** Connects as a visitor does. */
+  connect(address: string): Promise<Deno.TcpConn>;
+}
+
+/** Both programs with their network; `await using` stops them and ends it. Visitors are inside the server's namespace. */
+export interface FarPair extends TwoTunnels, AsyncDisposable {
+  readonly network: Network;
+  readonly ctlPort: number;
+  readonly proxyPort: number;
+}
+
+/** Writes a client's file with both tunnels to `listener`, one of which has the public port `fixedPort`; its path. */
+export async function twoTunnelsConfig(listener: Deno.TcpListener, fixedPort: number): Promise<string> {
+  const config = await Deno.makeTempFile({ prefix: "cproxy-", suffix: ".yaml" });
+  const local = `local_server: "${addressOf(listener)}"`;
+  const [fixed, chosen] = TUNNELS;
+  const tunnels = `  - { name: ${fixed}, remote_port: ${fixedPort}, ${local} }\n  - { name: ${chosen}, ${local} }\n`;
+  await Deno.writeTextFile(config, `tunnels:\n${tunnels}`);
+  return config;
 }
 
 /** The token that both programs have. */
@@ -60,14 +76,8 @@ export async function startFarPair(options: FarPairOptions = {}): Promise<FarPai
     network.client.inside(() => Deno.listen({ hostname: "127.0.0.1", port: 0 })),
     (listener) => listener.close(),
   );
-  const config = await Deno.makeTempFile({ prefix: "cproxy-", suffix: ".yaml" });
+  const config = await twoTunnelsConfig(listener, FIXED_PORT);
   started.defer(() => Deno.remove(config));
-  const local = `local_server: "${addressOf(listener)}"`;
-  const [fixed, chosen] = TUNNELS;
-  await Deno.writeTextFile(
-    config,
-    `tunnels:\n  - { name: ${fixed}, remote_port: ${FIXED_PORT}, ${local} }\n  - { name: ${chosen}, ${local} }\n`,
-  );
   const target = `--cproxy_server=${host ?? SERVER_HOST}:${ctlPort}`;
   const clientFlags = [`--config=${config}`, target, ...both, ...(options.client ?? [])];
   const client = started.use(network.client.inside(() => startClient(ctlPort, clientFlags, FAR_ENV, launcher)));
@@ -81,6 +91,7 @@ export async function startFarPair(options: FarPairOptions = {}): Promise<FarPai
     proxyPort,
     listener,
     addresses,
+    connect: (address) => network.server.inside(() => connectTo(address)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -89,10 +100,10 @@ export async function startFarPair(options: FarPairOptions = {}): Promise<FarPai
 export type Ends = [visitor: Deno.TcpConn, service: Deno.TcpConn];
 
 /** A new session through the tunnel at `address`, in which a byte has gone each way. */
-export async function session({ network, listener }: FarPair, address: string): Promise<Ends> {
+export async function session({ connect, listener }: TwoTunnels, address: string): Promise<Ends> {
   const accepted = listener.accept();
   accepted.catch(() => {}); // seen below, unless the visitor fails first
-  const visitor = await network.server.inside(() => connectTo(address));
+  const visitor = await connect(address);
   await writeAll(visitor, Uint8Array.of(1));
   const answered = readExactly(visitor, 1);
   // a visitor that is sent away never comes out at the other end
@@ -109,7 +120,7 @@ export interface Held {
 }
 
 /** What both programs of a pair hold before the first session. */
-export async function heldAfterStart({ server, client }: FarPair): Promise<Held[]> {
+export async function heldAfterStart({ server, client }: TwoTunnels): Promise<Held[]> {
   const held: Held[] = [];
   for (const program of [server, client]) {
     await holdingsAfterStart(program);
