@@ -105,7 +105,18 @@ async function work(thread: Thread, jobs: Iterator<Job>, rows: readonly Row[]): 
     row.refused += answer.tally.refused;
     row.ms += answer.ms;
     thread.heaps.push(answer.heapBytes);
+    tell(rows);
   }
+}
+
+let told = 0;
+
+/** Says how far it is, at every quarter. */
+function tell(rows: readonly Row[]): void {
+  const done = rows.reduce((sum, { accepted, refused }) => sum + accepted + refused, 0);
+  const quarters = Math.floor((4 * done) / rows.reduce((sum, { inputs }) => sum + inputs, 0));
+  if (quarters > told && quarters < 4) console.log(`${done.toLocaleString("en")} inputs`);
+  told = quarters;
 }
 
 function expectNoGrowth(threads: readonly Thread[], seed: number): void {
