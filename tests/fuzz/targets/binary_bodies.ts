@@ -29,6 +29,9 @@ export const binaryBodies: Target = {
     buffer.set(input, 3);
     try {
       const message = decodeMessage(input[0], new DataView(buffer.buffer), 4, input.length - 1);
+      for (const [key, value] of Object.entries(message)) {
+        if ((key === "proxy" || key === "session") && !(value >= 1)) bug(`Accepted with ${key} ${value}`);
+      }
       const writer = new FrameWriter();
       writer.append(message);
       expectSame(writer.bytes().subarray(LENGTH_BYTES), input);

@@ -54,6 +54,27 @@ function expectSameOutcome(whole: Outcome, pieces: Outcome, how: string): void {
   if (a !== b) bug(`Cut ${how} the stream gives ${b}, and in one piece ${a}`);
 }
 
+/** What the lengths alone say: a message for every whole frame, and a refusal at the first length out of its range. */
+function expectLengths(stream: Uint8Array, limit: number, { messages, end }: Outcome): void {
+  const view = new DataView(stream.buffer, stream.byteOffset, stream.byteLength);
+  let frames = 0;
+  let at = 0;
+  let refused = false;
+  while (!refused && at + 4 <= stream.length) {
+    const frame = 4 + view.getUint32(at);
+    refused = frame < 5 || frame > limit;
+    if (refused || at + frame > stream.length) break;
+    at += frame;
+    frames++;
+  }
+  const isRefusal = !/^\d+ bytes$/.test(end);
+  if (messages.length > frames) bug(`${messages.length} messages of ${frames} frames`);
+  if (refused && !isRefusal) bug(`A frame with a length beyond its limit of ${limit} is not refused`);
+  if (!isRefusal && (messages.length !== frames || end !== `${stream.length - at} bytes`)) {
+    bug(`${messages.length} messages and ${end} of ${frames} frames and ${stream.length - at} bytes`);
+  }
+}
+
 function accepts(stream: Uint8Array, newReader: (random: Random) => FrameSplitter<CtlMessage>): boolean {
   const limit = randomOf(stream);
   const first = newReader(limit);
@@ -63,6 +84,7 @@ function accepts(stream: Uint8Array, newReader: (random: Random) => FrameSplitte
     return reader;
   };
   const whole = read(first, stream, () => stream.length);
+  expectLengths(stream, first.maxFrameBytes, whole);
   const random = randomOf(stream);
   const longestPiece = random.between(1, 1 + stream.length);
   expectSameOutcome(whole, read(readerLike(), stream, () => random.between(1, longestPiece)), "at random");

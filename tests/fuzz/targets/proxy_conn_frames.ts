@@ -64,6 +64,7 @@ export const greetings: Target = {
     return accepted(() => {
       const worker = parsePreamble(new DataView(bytes.buffer, 0, PREAMBLE_BYTES));
       const { proxy, ticket } = parseProxyMetaSet(new DataView(bytes.buffer, PREAMBLE_BYTES));
+      if (proxy < 1) bug("Accepted for the ProxyConn 0");
       expectSame(encodePreambleAndMeta(worker, proxy, ticket), bytes);
     });
   },
@@ -100,11 +101,13 @@ export const proxyFrames: Target = {
       () => {
         const req = newStartReq();
         decodeStartReq(view, req);
+        if (req.session < 1 || req.tunnel < 1) bug("Accepted for a session or a tunnel 0");
         encodeStartReq(again, req.session, req.tunnel, req.ask ? START_ASK : 0);
       },
       () => {
         const rsp = newStartRsp();
         decodeStartRsp(view, rsp);
+        if (rsp.session < 1) bug("Accepted for the session 0");
         encodeStartRsp(again, rsp.session, rsp.status);
       },
       () => {
