@@ -103,6 +103,8 @@ function transfer(
     to.read();
     return flow.ended || flow.error !== 0;
   }, "the end of the direction");
+  // what is written may still be on its way
+  if (flow.ended) stage.until(() => to.read().count === flow.moved, "all that moved");
   assertEquals(counters[TUNNEL + Count.bytesFromProxy], flow.moved, "what moved is counted");
 }
 
