@@ -21,9 +21,9 @@ export class CtlSpeaker implements Disposable {
     this.conn = conn;
   }
 
-  /** Connects to the ctl_port of 127.0.0.1. */
-  static async connect(ctlPort: number): Promise<CtlSpeaker> {
-    return new CtlSpeaker(await Deno.connect({ hostname: "127.0.0.1", port: ctlPort }));
+  /** Connects to the ctl_port of `hostname`, 127.0.0.1 when it is left out. */
+  static async connect(ctlPort: number, hostname = "127.0.0.1"): Promise<CtlSpeaker> {
+    return new CtlSpeaker(await Deno.connect({ hostname, port: ctlPort }));
   }
 
   /** Logs in; without a token when it is left out. */

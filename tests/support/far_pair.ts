@@ -24,7 +24,8 @@ export interface FarPairOptions {
 
 /** The tunnels: the port of one is configured, that of the other is the server's choice. */
 export const TUNNELS = ["fixed", "chosen"] as const;
-const FIXED_PORT = 9000; // in a namespace where nobody else is
+/** The configured port. */
+export const FIXED_PORT = 9000; // in a namespace where nobody else is
 
 /** Both programs, wherever they are, with their tunnels up. */
 export interface TwoTunnels {
@@ -100,7 +101,10 @@ export async function startFarPair(options: FarPairOptions = {}): Promise<FarPai
 export type Ends = [visitor: Deno.TcpConn, service: Deno.TcpConn];
 
 /** A new session through the tunnel at `address`, in which a byte has gone each way. */
-export async function session({ connect, listener }: TwoTunnels, address: string): Promise<Ends> {
+export async function session(
+  { connect, listener }: Pick<TwoTunnels, "connect" | "listener">,
+  address: string,
+): Promise<Ends> {
   const accepted = listener.accept();
   accepted.catch(() => {}); // seen below, unless the visitor fails first
   const visitor = await connect(address);
