@@ -22,6 +22,7 @@ import {
 } from "../core/protocol/proxy_frame.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
+import { FramePort } from "../core/relay/frame_port.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import type { Notices } from "../core/relay/proxy_conn.ts";
 import { assert, assertEquals } from "./support/assert.ts";
@@ -64,7 +65,14 @@ class Scene {
       onProxyClosed: () => this.closed = true,
     };
     const { socket, peer } = stage.connect();
-    const around = { loop: stage.loop, pipes: this.#pipes, counters: this.counters, debugging: false, debug() {} };
+    const around = {
+      loop: stage.loop,
+      pipes: this.#pipes,
+      frames: new FramePort(),
+      counters: this.counters,
+      debugging: false,
+      debug() {},
+    };
     this.far = peer;
     this.conn = new ClientProxyConn(proxyId(9), 0, socket, around, owner);
     stage.step();

@@ -56,7 +56,7 @@ function testFlow(name: string, options: Options, body: (direction: Direction, s
   testOnStage(name, (stage) => {
     const pipes = new (options.pipes ?? PipePool)();
     const counters = new RelayCounters(1, 2).block(0);
-    const flow = new Flow(pipes, counters, Count.bytesFromProxy);
+    const flow = new Flow({ pipes, counters });
     const { socket: source, peer: from } = stage.connect(options.sourceBuffer);
     const { socket: destination, peer: to } = stage.connect(options.destinationBuffer);
     const direction: Direction = { flow, pipes, counters, from, to, source, destination, status: -1 };
@@ -69,7 +69,7 @@ function testFlow(name: string, options: Options, body: (direction: Direction, s
       },
     };
     source.task = destination.task = task;
-    flow.begin(TUNNEL);
+    flow.begin(TUNNEL, Count.bytesFromProxy);
     try {
       body(direction, stage);
     } finally {
@@ -227,12 +227,12 @@ testFlowEitherWay("what lies behind the limit stays in the source, to the byte",
   d.from.sendAll(bytes);
   stage.until(() => d.flow.ended, "the limit");
   assertSameBytes(d.to.read().take(), bytes.subarray(0, 50_000));
-  d.flow.begin(TUNNEL);
+  d.flow.begin(TUNNEL, Count.bytesFromProxy);
   d.flow.limit = 1;
   stage.loop.enqueue(d.source.task!);
   stage.until(() => d.flow.ended, "the next limit");
   assertSameBytes(d.to.read().take(), bytes.subarray(50_000, 50_001));
-  d.flow.begin(TUNNEL);
+  d.flow.begin(TUNNEL, Count.bytesFromProxy);
   d.from.finish();
   stage.until(() => d.flow.ended, "the end");
   assertSameBytes(d.to.read().take(), bytes.subarray(50_001));

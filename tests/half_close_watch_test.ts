@@ -5,6 +5,7 @@ import type { ProxyId, SessionNo } from "../core/protocol/ids.ts";
 import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../core/protocol/proxy_frame.ts";
 import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { HalfCloseWatch } from "../core/relay/half_close_watch.ts";
+import { FramePort } from "../core/relay/frame_port.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { ServerProxyConn } from "../core/server/server_proxy_conn.ts";
 import { PublicConn } from "../core/server/public_conn.ts";
@@ -34,11 +35,26 @@ class Scene {
     this.stage = stage;
     this.#pipes = new PipePool();
     new HalfCloseWatch(stage.loop, timeoutMs);
-    const around = { loop: stage.loop, pipes: this.#pipes, counters: this.counters, debugging: false, debug() {} };
-    const owner = { onIdle() {}, onSilent() {}, onUnserved() {}, onProxyClosed() {}, onPublicClosed() {} };
+    const around = {
+      loop: stage.loop,
+      pipes: this.#pipes,
+      frames: new FramePort(),
+      counters: this.counters,
+      debugging: false,
+      debug() {},
+    };
+    const owner = {
+      onIdle() {},
+      onSilent() {},
+      onUnserved() {},
+      onProxyClosed() {},
+      onPublicClosed() {},
+      shutdownPeer() {},
+      reset() {},
+    };
     const { socket, peer } = stage.connect(BUFFER_BYTES);
     this.far = peer;
-    this.conn = new ServerProxyConn(1 as ProxyId, socket, around, { shutdownPeer() {}, reset() {} }, owner);
+    this.conn = new ServerProxyConn(1 as ProxyId, socket, around, owner);
     const visitor = stage.connect(BUFFER_BYTES);
     this.user = visitor.peer;
     stage.step(2);

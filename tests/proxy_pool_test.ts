@@ -18,6 +18,7 @@ import {
   type StartStatus,
 } from "../core/protocol/proxy_frame.ts";
 import { Count, placeOf, RelayCounters, sessionsInBlock, type TunnelRow } from "../core/relay/counters.ts";
+import { FramePort } from "../core/relay/frame_port.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { ProxyPool } from "../core/server/proxy_pool.ts";
 import { PublicConn } from "../core/server/public_conn.ts";
@@ -49,7 +50,14 @@ class Scene {
   constructor(stage: Stage, poolCount: number) {
     this.stage = stage;
     this.#pipes = new PipePool();
-    const around = { loop: stage.loop, pipes: this.#pipes, counters: this.counters, debugging: false, debug() {} };
+    const around = {
+      loop: stage.loop,
+      pipes: this.#pipes,
+      frames: new FramePort(),
+      counters: this.counters,
+      debugging: false,
+      debug() {},
+    };
     const notices = {
       shutdownPeer: (proxy: ProxyId, session: SessionNo, total: number) =>
         this.told.push(`end ${proxy} ${session} ${total}`),

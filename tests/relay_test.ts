@@ -33,7 +33,7 @@ function testRelay(name: string, body: (session: Session, stage: Stage) => void,
   testOnStage(name, (stage) => {
     const pipes = new PipePool();
     const counters = new RelayCounters(1, 2).block(0);
-    const relay = new Relay(pipes, counters);
+    const relay = new Relay({ pipes, counters });
     const { socket: endpoint, peer: user } = stage.connect(bufferBytes);
     const { socket: proxy, peer: far } = stage.connect(bufferBytes);
     const task: Task = {
@@ -44,7 +44,7 @@ function testRelay(name: string, body: (session: Session, stage: Stage) => void,
     };
     endpoint.task = proxy.task = task;
     relay.begin(TUNNEL);
-    relay.outOpen = relay.inOpen = true;
+    relay.out.open = relay.in.open = true;
     try {
       body({ relay, pipes, counters, task, user, far, endpoint, proxy }, stage);
     } finally {
@@ -97,11 +97,11 @@ testRelay("a direction that is shut leaves its bytes where they are", (s, stage)
   s.far.sendAll("frame");
   stage.step(2);
   assertEquals([s.user.text(), s.far.text()], ["", ""]);
-  s.relay.outOpen = true;
+  s.relay.out.open = true;
   stage.loop.enqueue(s.task);
   stage.step();
   assertEquals([s.user.text(), s.far.text()], ["", "early"]);
-  s.relay.inOpen = true;
+  s.relay.in.open = true;
   stage.loop.enqueue(s.task);
   stage.step();
   assertEquals(s.user.text(), "frame");
@@ -179,7 +179,7 @@ testRelay("a reset ProxyConn is found after its direction has ended", (s, stage)
 
 testRelay("a reset ProxyConn is found before its direction is open", (s, stage) => {
   s.relay.begin(TUNNEL);
-  s.relay.outOpen = true;
+  s.relay.out.open = true;
   s.far.reset();
   stage.until(() => s.relay.failure !== null, "the failure");
   assertEquals(s.relay.failure, { side: "proxy", code: Errno.ECONNRESET });
@@ -235,6 +235,6 @@ testRelay("a relay is used again without a trace of the session before", (s, sta
   s.relay.in.limit = 0;
   s.relay.begin(TUNNEL);
   const { out } = s.relay;
-  assertEquals([out.moved, out.held, out.limit, out.ended, out.sourceEnded], [0, 0, Infinity, false, false]);
-  assertEquals([s.relay.in.limit, s.relay.outOpen, s.relay.inOpen, s.relay.failure], [Infinity, false, false, null]);
+  assertEquals([out.moved, out.held, out.limit, out.ended, out.sourceEnded], [0, 0, null, false, false]);
+  assertEquals([s.relay.in.limit, s.relay.out.open, s.relay.in.open, s.relay.failure], [null, false, false, null]);
 });

@@ -10,7 +10,7 @@ import { connectedPair, Stage } from "../../tests/support/stage.ts";
 
 const stage = new Stage();
 const pipes = new PipePool();
-const relay = new Relay(pipes, new RelayCounters(1, 1).block(0));
+const relay = new Relay({ pipes, counters: new RelayCounters(1, 1).block(0) });
 const { socket: endpoint, peer: client } = stage.connect();
 const { socket: proxy, peer: server } = stage.connect();
 const [bareFrom, bareTo] = connectedPair();
@@ -22,7 +22,7 @@ const task: Task = {
 };
 endpoint.task = proxy.task = task;
 relay.begin(placeOf(0 as TunnelRow));
-relay.outOpen = relay.inOpen = true;
+relay.out.open = relay.in.open = true;
 
 function through(message: Uint8Array, room: Uint8Array): void {
   send(client.fd, message);

@@ -28,7 +28,7 @@ const rspBytes = new Uint8Array(rspFrame.buffer);
 const req = newStartReq();
 
 /** What the client's ProxyConns need of their Worker. */
-export interface ClientProxyOwner {
+export interface ClientProxyOwner extends Notices {
   /** The addresses of a tunnel's LocalServer; empty when there is no such tunnel, or its name does not resolve. */
   localAddresses(tunnel: TunnelNo): readonly SocketAddress[];
   /** Where a tunnel is counted. */
@@ -48,23 +48,15 @@ export interface ClientProxyOwner {
 }
 
 /** See the file's head. One thread. */
-export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
+export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements LocalConnectorEvents {
   /** The server's relay Worker at the other end. */
   readonly worker: number;
-  readonly #owner: ClientProxyOwner;
   #connector: LocalConnector | null = null;
 
   /** Makes an idle one of a socket that has sent its ticket. */
-  constructor(
-    id: ProxyId,
-    worker: number,
-    socket: StreamSocket,
-    around: RelaySurroundings,
-    owner: ClientProxyOwner & Notices,
-  ) {
+  constructor(id: ProxyId, worker: number, socket: StreamSocket, around: RelaySurroundings, owner: ClientProxyOwner) {
     super(id, socket, around, owner);
     this.worker = worker;
-    this.#owner = owner;
   }
 
   /** Handles whatever has become ready. */
@@ -86,30 +78,30 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
 
   #awaitStart(): void {
     if (!this.socket.readable) return;
-    const received = this.frames.receive();
+    const received = this.around.frames.receive(this.socket);
     if (received === 0) return;
     if (received < 0) return this.close();
     try {
-      if (isStartNotices(this.frames.frame)) return this.#startNotices();
-      decodeStartReq(this.frames.frame, req);
+      if (isStartNotices(this.around.frames.frame)) return this.#startNotices();
+      decodeStartReq(this.around.frames.frame, req);
       if (req.session !== this.session + 1) throw new ProtocolError(`Session ${req.session} after ${this.session}`);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.around.debug("ProxyConn breaks the protocol", this.id, this.session, error.message);
       return this.close();
     }
-    this.beginSession(req.session, this.#owner.rowOf(req.tunnel));
+    this.beginSession(req.session, this.owner.rowOf(req.tunnel));
     if (req.ask && !this.#respond(START_ALIVE)) return;
-    this.#connector = this.#owner.borrowConnector();
-    this.#connector.start(this.#owner.localAddresses(req.tunnel), this);
+    this.#connector = this.owner.borrowConnector();
+    this.#connector.start(this.owner.localAddresses(req.tunnel), this);
   }
 
   #startNotices(): void {
-    decodeStartNoticesReq(this.frames.frame);
-    encodeStartNoticesRsp(rspFrame, this.#owner.relays);
-    if (!this.frames.send(rspBytes)) return this.close();
+    decodeStartNoticesReq(this.around.frames.frame);
+    encodeStartNoticesRsp(rspFrame, this.owner.relays);
+    if (!this.around.frames.send(this.socket, rspBytes)) return this.close();
     const socket = this.release();
-    if (socket !== null) this.#owner.onStartNotices(this, socket);
+    if (socket !== null) this.owner.onStartNotices(this, socket);
   }
 
   /** While connecting, payload stays in the socket; an error or a notice of reset ends the attempt. */
@@ -120,7 +112,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
 
   #respond(status: StartStatus, more = false): boolean {
     encodeStartRsp(rspFrame, this.session, status);
-    if (this.frames.send(rspBytes, more)) return true;
+    if (this.around.frames.send(this.socket, rspBytes, more)) return true;
     this.fail({ side: "proxy", code: Errno.EPIPE });
     return false;
   }
@@ -130,16 +122,16 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
     this.#returnConnector();
     this.attach(socket);
     this.state = "relaying";
-    this.relay.inOpen = true;
+    this.relay.in.open = true;
     this.#relaySession();
   }
 
   /** The response goes with the first payload, or with the end of the stream: one segment and one wake-up less. */
   #relaySession(): void {
     const endpoint = this.endpoint;
-    if (!this.relay.outOpen && endpoint !== null && endpoint.readable && this.relay.failure === null) {
+    if (!this.relay.out.open && endpoint !== null && endpoint.readable && this.relay.failure === null) {
       if (!this.#respond(START_CONNECTED, endpoint.hasInput)) return;
-      this.relay.outOpen = true;
+      this.relay.out.open = true;
     }
     this.pumpSession();
   }
@@ -160,7 +152,7 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
   /** Both directions have ended here: the server may start the next session. */
   protected override onSessionFinished(): void {
     this.state = "idle";
-    this.#owner.free(this.id, this.session);
+    this.owner.free(this.id, this.session);
     this.around.loop.enqueue(this);
   }
 
@@ -171,11 +163,11 @@ export class ClientProxyConn extends ProxyConn implements LocalConnectorEvents {
   protected override onClosed(): void {
     this.#connector?.cancel();
     this.#returnConnector();
-    this.#owner.onProxyClosed(this);
+    this.owner.onProxyClosed(this);
   }
 
   #returnConnector(): void {
-    if (this.#connector !== null) this.#owner.returnConnector(this.#connector);
+    if (this.#connector !== null) this.owner.returnConnector(this.#connector);
     this.#connector = null;
   }
 }

@@ -13,7 +13,6 @@ import { Count, RelayCounters, type TunnelRow } from "../relay/counters.ts";
 import { DrainWatch } from "../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../relay/half_close_watch.ts";
 import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
-import type { Notices } from "../relay/proxy_conn.ts";
 import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
@@ -28,7 +27,7 @@ const FAILURE_LINES = 10;
 /** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
 const DRAIN_GRACE_MS = 300;
 
-class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, Notices, NoticeConnEvents {
+class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, NoticeConnEvents {
   readonly relays: number;
   readonly #context: ReactorContext;
   readonly #around: RelaySurroundings;

@@ -9,6 +9,8 @@ const MOST_BYTES = 64;
 // would be the largest thing that they hold
 const shared = new Uint8Array(MOST_BYTES);
 const sharedView = new DataView(shared.buffer);
+// what is received into nearly always, made once: its first bytes, by their number
+const beginnings = Array.from({ length: MOST_BYTES + 1 }, (_, size) => shared.subarray(0, size));
 
 /** Receives pieces of one size from one socket, one after the other. One thread. */
 export class ExactReceiver {
@@ -40,7 +42,7 @@ export class ExactReceiver {
       have = this.#begun.length;
     }
     while (have < this.#size) {
-      const count = receive(fd, shared.subarray(have, this.#size));
+      const count = receive(fd, have === 0 ? beginnings[this.#size] : shared.subarray(have, this.#size));
       if (count > 0) have += count;
       else if (count === -Errno.EAGAIN) {
         this.#begun = have === 0 ? null : shared.slice(0, have);
@@ -49,6 +51,11 @@ export class ExactReceiver {
     }
     this.#begun = null;
     return 1;
+  }
+
+  /** Whether the first bytes of a piece are here, and others not. */
+  get hasBegun(): boolean {
+    return this.#begun !== null;
   }
 
   /** The piece that {@linkcode receive} has completed, until any receiver of this Worker receives again. */

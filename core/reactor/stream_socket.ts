@@ -4,6 +4,14 @@ import { Epoll } from "../../ffi/epoll.ts";
 import { endOnClose, resetOnClose } from "../../ffi/socket.ts";
 import type { Channel, EventLoop, Task } from "./event_loop.ts";
 
+// what is true of a socket, a bit each: as booleans they would be half of the object, of which a Worker has thousands
+const READABLE = 1;
+const WRITABLE = 2;
+const HUNG_UP = 4;
+const FAILED = 8;
+const OPEN = 16;
+const GUARDED = 32;
+
 /**
  * A stream socket under edge-triggered epoll. `readable` and `writable` are true from an edge until a call says EAGAIN. A
  * new one is neither: its first event, which tells what is ready, comes in the next turn. One thread.
@@ -11,19 +19,10 @@ import type { Channel, EventLoop, Task } from "./event_loop.ts";
 export class StreamSocket implements Channel {
   /** The descriptor. */
   readonly fd: Descriptor;
-  /** An event said that there is something to read, and no read since that there is no more. */
-  readable: boolean = false;
-  /** An event said that there is room to write, and no write since that there is no more. */
-  writable: boolean = false;
-  /** The peer has ended its direction: reading on must reach the end of the stream, so no short read may stop it. */
-  hungUp: boolean = false;
-  /** The kernel reports an error; the next read or write will say which. */
-  failed: boolean = false;
   /** Queued at every event. */
   task: Task | null = null;
   readonly #loop: EventLoop;
-  #open = true;
-  #guarded: boolean;
+  #marks: number;
 
   /**
    * Registers the socket.
@@ -35,23 +34,53 @@ export class StreamSocket implements Channel {
    */
   constructor(loop: EventLoop, fd: Descriptor, guarded = false) {
     this.#loop = loop;
-    this.#guarded = guarded;
+    this.#marks = guarded ? OPEN | GUARDED : OPEN;
     this.fd = fd;
     loop.addConnection(this);
   }
 
   /** Notes what is ready and queues the task. */
   onEvents(events: number): void {
-    if (events & (Epoll.IN | Epoll.RDHUP | Epoll.HUP | Epoll.ERR)) this.readable = true;
-    if (events & (Epoll.OUT | Epoll.HUP | Epoll.ERR)) this.writable = true;
-    if (events & (Epoll.RDHUP | Epoll.HUP)) this.hungUp = true;
-    if (events & Epoll.ERR) this.failed = true;
+    let marks = this.#marks;
+    if (events & (Epoll.IN | Epoll.RDHUP | Epoll.HUP | Epoll.ERR)) marks |= READABLE;
+    if (events & (Epoll.OUT | Epoll.HUP | Epoll.ERR)) marks |= WRITABLE;
+    if (events & (Epoll.RDHUP | Epoll.HUP)) marks |= HUNG_UP;
+    if (events & Epoll.ERR) marks |= FAILED;
+    this.#marks = marks;
     if (this.task !== null) this.#loop.enqueue(this.task);
+  }
+
+  /** An event said that there is something to read, and no read since that there is no more. */
+  get readable(): boolean {
+    return (this.#marks & READABLE) !== 0;
+  }
+
+  set readable(readable: boolean) {
+    this.#marks = readable ? this.#marks | READABLE : this.#marks & ~READABLE;
+  }
+
+  /** An event said that there is room to write, and no write since that there is no more. */
+  get writable(): boolean {
+    return (this.#marks & WRITABLE) !== 0;
+  }
+
+  set writable(writable: boolean) {
+    this.#marks = writable ? this.#marks | WRITABLE : this.#marks & ~WRITABLE;
+  }
+
+  /** The peer has ended its direction: reading on must reach the end of the stream, so no short read may stop it. */
+  get hungUp(): boolean {
+    return (this.#marks & HUNG_UP) !== 0;
+  }
+
+  /** The kernel reports an error; the next read or write will say which. */
+  get failed(): boolean {
+    return (this.#marks & FAILED) !== 0;
   }
 
   /** Whether bytes can be read for certain: not only the end of the stream, or an error. */
   get hasInput(): boolean {
-    return this.readable && !this.hungUp && !this.failed;
+    return (this.#marks & (READABLE | HUNG_UP | FAILED)) === READABLE;
   }
 
   /**
@@ -59,35 +88,33 @@ export class StreamSocket implements Channel {
    * the part of a stream that it has for all of it.
    */
   guard(): void {
-    if (this.#guarded) return;
-    this.#guarded = true;
+    if (this.#marks & GUARDED) return;
+    this.#marks |= GUARDED;
     resetOnClose(this.fd);
   }
 
   /** The streams are complete: what is still in the kernel's buffers is to arrive, whatever becomes of this process. */
   unguard(): void {
-    if (!this.#guarded) return;
-    this.#guarded = false;
+    if (!(this.#marks & GUARDED)) return;
+    this.#marks &= ~GUARDED;
     endOnClose(this.fd);
   }
 
   /** Closes it at the end of the turn; again is nothing. What was written before is still delivered. */
   close(): void {
-    if (!this.#open) return;
+    if (!(this.#marks & OPEN)) return;
     this.unguard();
-    this.#drop();
-  }
-
-  #drop(): void {
-    this.#open = false;
+    this.#marks &= ~OPEN;
     this.task = null;
     this.#loop.close(this);
   }
 
   /** Closes it as a reset: the peer reads ECONNRESET, and unsent bytes are dropped. */
   reset(): void {
-    if (!this.#open) return;
+    if (!(this.#marks & OPEN)) return;
     resetOnClose(this.fd);
-    this.#drop();
+    // for closing not to take that back
+    this.#marks &= ~GUARDED;
+    this.close();
   }
 }

@@ -28,52 +28,109 @@ const ROUNDS = 4;
 /** From where moved bytes are counted to where lost ones are, the same in both directions. */
 const LOST = Count.bytesLostToProxy - Count.bytesToProxy;
 
+// what is true of a direction, a bit each: as booleans they would be a third of the object
+const OPEN = 1;
+const SOURCE_ENDED = 2;
+const ENDED = 4;
+const END_TOLD = 8;
+
+/** Bytes are counted in two small integers: V8 gives a number beyond 2³¹ an object of its own. */
+const GIBIBYTE = 1 << 30;
+
 // one per Worker, for what passes without a pipe: it holds nothing from one call to the next
 const copied = new Uint8Array(1 << 16);
 
+/** What the directions of a Worker share. */
+export interface FlowMeans {
+  /** The Worker's pipes. */
+  readonly pipes: PipePool;
+  /** The Worker's block. */
+  readonly counters: Float64Array;
+}
+
 /** One direction. Used for one session after the other. One thread. */
 export class Flow {
-  /** Bytes written to the destination in this session. */
-  moved: number = 0;
-  /** Bytes in the pipe. */
-  held: number = 0;
-  /** The exact length of this session's stream in bytes, Infinity until it is known. */
-  limit: number = Infinity;
-  /** The stream has ended and every byte of it is written. */
-  ended: boolean = false;
-  /** The source's stream itself ended (FIN), as opposed to the limit being reached. */
-  sourceEnded: boolean = false;
+  /** The exact length of this session's stream in bytes, null until it is known. */
+  limit: number | null = null;
   /** The errno of a failure, positive. */
   error: number = 0;
-  readonly #pipes: PipePool;
-  readonly #counters: Float64Array;
-  readonly #column: number;
+  readonly #means: FlowMeans;
   /** Where moved bytes of this session are counted. */
   #place = 0;
   #pipe: Pipe | null = null;
+  #gibibytes = 0;
+  #bytes = 0;
+  #marks = 0;
 
   /**
    * Makes a direction.
    *
-   * @param pipes The Worker's pipes.
-   * @param counters The Worker's block.
-   * @param column Where moved bytes are counted: Count.bytesToProxy or Count.bytesFromProxy.
+   * @param means What it shares with the others of its Worker.
    */
-  constructor(pipes: PipePool, counters: Float64Array, column: number) {
-    this.#pipes = pipes;
-    this.#counters = counters;
-    this.#column = column;
+  constructor(means: FlowMeans) {
+    this.#means = means;
   }
 
-  /** Makes it ready for another session, of the tunnel whose row begins there. */
-  begin(tunnel: TunnelPlace): void {
-    this.#place = tunnel + this.#column;
-    this.moved = 0;
-    this.held = 0;
-    this.limit = Infinity;
-    this.ended = false;
-    this.sourceEnded = false;
+  /**
+   * Makes it ready for another session, and shut.
+   *
+   * @param tunnel Where the row of its tunnel begins.
+   * @param column Where moved bytes are counted: Count.bytesToProxy or Count.bytesFromProxy.
+   */
+  begin(tunnel: TunnelPlace, column: number): void {
+    this.#place = tunnel + column;
+    this.limit = null;
     this.error = 0;
+    this.#gibibytes = 0;
+    this.#bytes = 0;
+    this.#marks = 0;
+  }
+
+  /** Bytes written to the destination in this session. */
+  get moved(): number {
+    return this.#gibibytes * GIBIBYTE + this.#bytes;
+  }
+
+  #count(bytes: number): void {
+    this.#means.counters[this.#place] += bytes;
+    this.#bytes += bytes;
+    if (this.#bytes < GIBIBYTE) return;
+    this.#bytes -= GIBIBYTE;
+    this.#gibibytes++;
+  }
+
+  /** Bytes in the pipe. */
+  get held(): number {
+    return this.#pipe === null ? 0 : this.#pipe.held;
+  }
+
+  /** Whether bytes may move: the two programs must agree on where the stream begins first. */
+  get open(): boolean {
+    return (this.#marks & OPEN) !== 0;
+  }
+
+  set open(open: boolean) {
+    this.#marks = open ? this.#marks | OPEN : this.#marks & ~OPEN;
+  }
+
+  /** The stream has ended and every byte of it is written. */
+  get ended(): boolean {
+    return (this.#marks & ENDED) !== 0;
+  }
+
+  /** The source's stream itself ended (FIN), as opposed to the limit being reached. */
+  get sourceEnded(): boolean {
+    return (this.#marks & SOURCE_ENDED) !== 0;
+  }
+
+  /** Whoever waits for the end has been told of it. */
+  get endTold(): boolean {
+    return (this.#marks & END_TOLD) !== 0;
+  }
+
+  /** Says that whoever waits for the end has been told of it. */
+  noteEndTold(): void {
+    this.#marks |= END_TOLD;
   }
 
   /**
@@ -85,8 +142,8 @@ export class Flow {
    */
   pump(source: StreamSocket, destination: StreamSocket): number {
     const status = this.#pump(source, destination);
-    if (this.held === 0 && this.#pipe !== null) {
-      this.#pipes.give(this.#pipe);
+    if (this.#pipe !== null && this.#pipe.held === 0) {
+      this.#means.pipes.give(this.#pipe);
       this.#pipe = null;
     }
     return status;
@@ -111,13 +168,12 @@ export class Flow {
   /** ENDED: the pipe is empty. */
   #drain(destination: StreamSocket): number {
     if (!destination.writable) return FlowStatus.WAITS;
-    const { readEnd } = this.#pipe!;
-    while (this.held > 0) {
-      const count = splice(readEnd, destination.fd, this.held);
+    const pipe = this.#pipe!;
+    while (pipe.held > 0) {
+      const count = splice(pipe.readEnd, destination.fd, pipe.held);
       if (count > 0) {
-        this.held -= count;
-        this.moved += count;
-        this.#counters[this.#place] += count;
+        pipe.held -= count;
+        this.#count(count);
       } else if (count === -Errno.EAGAIN) {
         destination.writable = false;
         return FlowStatus.WAITS;
@@ -131,13 +187,13 @@ export class Flow {
 
   /** MORE: something came, or the stream has ended. */
   #fill(source: StreamSocket, destination: StreamSocket): number {
-    this.#pipe ??= this.#pipes.take();
+    this.#pipe ??= this.#means.pipes.take();
     const pipe = this.#pipe;
     if (pipe === null) return this.#copy(source, destination);
-    const wanted = Math.min(MOST_HELD, this.limit - this.moved);
+    const wanted = this.#wanted(MOST_HELD);
     const count = splice(source.fd, pipe.writeEnd, wanted);
     if (count > 0) {
-      this.held = count;
+      pipe.held = count;
       // fewer bytes than slots: the pipe was not the limit, so the source is empty and new data will be a new edge,
       // unless the end of the stream has been announced and must be read (epoll(7), Q9)
       if (count < pipe.slots && count < wanted && !source.hungUp) source.readable = false;
@@ -146,10 +202,15 @@ export class Flow {
     return this.#nothingCame(source, count);
   }
 
+  /** How much of the stream may be read at once, up to `most` bytes. */
+  #wanted(most: number): number {
+    return this.limit === null ? most : Math.min(most, this.limit - this.moved);
+  }
+
   /** What it means that a read brought no bytes: the end of the stream, none for now, or an error. */
   #nothingCame(source: StreamSocket, count: number): number {
     if (count === 0) {
-      this.sourceEnded = true;
+      this.#marks |= SOURCE_ENDED;
       return FlowStatus.MORE;
     }
     if (count === -Errno.EAGAIN) {
@@ -163,7 +224,7 @@ export class Flow {
 
   /** Without a pipe nothing can be held: what the destination does not take stays in the source. */
   #copy(source: StreamSocket, destination: StreamSocket): number {
-    const there = peek(source.fd, copied.subarray(0, Math.min(copied.length, this.limit - this.moved)));
+    const there = peek(source.fd, copied.subarray(0, this.#wanted(copied.length)));
     if (there <= 0) return this.#nothingCame(source, there);
     const taken = send(destination.fd, copied.subarray(0, there));
     if (taken === -Errno.EAGAIN) {
@@ -175,8 +236,7 @@ export class Flow {
       this.error = -taken;
       return FlowStatus.DESTINATION_FAILED;
     }
-    this.moved += taken;
-    this.#counters[this.#place] += taken;
+    this.#count(taken);
     for (let left = taken; left > 0;) {
       const count = receive(source.fd, copied.subarray(0, left));
       if (count > 0) left -= count;
@@ -190,21 +250,20 @@ export class Flow {
   }
 
   #end(): number {
-    if (this.limit !== Infinity && this.moved < this.limit) {
+    if (this.limit !== null && this.moved < this.limit) {
       // the stream was promised to be longer
       this.error = Errno.ECONNRESET;
       return FlowStatus.SOURCE_FAILED;
     }
-    this.ended = true;
+    this.#marks |= ENDED;
     return FlowStatus.ENDED;
   }
 
   /** Lets go of the pipe and the bytes in it. */
   abandon(): void {
     if (this.#pipe === null) return;
-    this.#pipes.discard(this.#pipe);
+    this.#means.counters[this.#place + LOST] += this.#pipe.held;
+    this.#means.pipes.discard(this.#pipe);
     this.#pipe = null;
-    this.#counters[this.#place + LOST] += this.held;
-    this.held = 0;
   }
 }

@@ -18,6 +18,8 @@ const MOST_IDLE = 16;
 export interface Pipe extends PipeEnds {
   /** How many segments it can hold: a pipe fills by slots, not by bytes. */
   readonly slots: number;
+  /** Bytes in it, as its borrower has counted them. */
+  held: number;
 }
 
 /** Lends pipes to directions. One thread. */
@@ -82,7 +84,7 @@ export class PipePool {
     capacities.some((bytes) => setPipeCapacity(ends.readEnd, bytes) >= 0);
     this.#open++;
     const slots = Math.max(1, Math.floor(getPipeCapacity(ends.readEnd) / PAGE_BYTES));
-    const pipe = { readEnd: ends.readEnd, writeEnd: ends.writeEnd, slots };
+    const pipe = { readEnd: ends.readEnd, writeEnd: ends.writeEnd, slots, held: 0 };
     this.#large ??= pipe;
     return pipe;
   }

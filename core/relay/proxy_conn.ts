@@ -5,7 +5,6 @@ import { shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Task } from "../reactor/event_loop.ts";
 import { Count, placeOf, type TunnelPlace, type TunnelRow } from "./counters.ts";
-import { FramePort } from "./frame_port.ts";
 import { Relay, type RelayFailure } from "./relay.ts";
 import type { RelaySurroundings } from "./surroundings.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
@@ -32,8 +31,16 @@ export interface Notices {
   reset(proxy: ProxyId, session: SessionNo): void;
 }
 
+/** A notice about a session whose start has not been read yet. */
+interface EarlyNotice {
+  readonly session: SessionNo;
+  /** Bytes, -1 for not ended. */
+  readonly total: number;
+  readonly reset: boolean;
+}
+
 /** One pooled connection between the two programs. One thread. */
-export abstract class ProxyConn implements Task {
+export abstract class ProxyConn<Owner extends Notices = Notices> implements Task {
   /** Kept by the loop. */
   queued: boolean = false;
   /** Its number on the ctl_conn. */
@@ -52,26 +59,20 @@ export abstract class ProxyConn implements Task {
   protected readonly around: RelaySurroundings;
   /** Where the tunnel of the present session is counted. */
   protected tunnel: TunnelPlace = 0 as TunnelPlace;
-  /** The frames around sessions. */
-  protected readonly frames: FramePort;
-  readonly #notices: Notices;
+  /** Who has it, and passes its notices on. */
+  protected readonly owner: Owner;
   /** The ctl_conn is gone: ends are told by FIN, and there is no session after this one. */
   #orphaned = false;
-  #outTold = false;
-  #inShut = false;
-  // a notice about a session whose start has not been read yet: at most one session can be ahead
-  #earlySession = 0;
-  #earlyTotal = -1;
-  #earlyReset = false;
+  /** At most one session can be ahead. */
+  #early: EarlyNotice | null = null;
 
   /** Makes an idle ProxyConn; the socket's events are its own from now on. */
-  constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, notices: Notices) {
+  constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, owner: Owner) {
     this.id = id;
     this.socket = socket;
     this.around = around;
-    this.#notices = notices;
-    this.frames = new FramePort(socket);
-    this.relay = new Relay(around.pipes, around.counters);
+    this.owner = owner;
+    this.relay = new Relay(around);
     socket.task = this;
     // for good, and not session by session: that would be four more calls for each
     socket.guard();
@@ -104,16 +105,13 @@ export abstract class ProxyConn implements Task {
     this.tunnel = placeOf(row);
     this.state = "starting";
     this.relay.begin(this.tunnel);
-    this.#outTold = false;
-    this.#inShut = false;
     this.around.counters[this.tunnel + Count.sessionsOpened]++;
-    if (this.#earlySession === session) {
-      if (this.#earlyTotal >= 0) this.relay.in.limit = this.#earlyTotal;
-      if (this.#earlyReset) this.relay.failure = { side: "proxy", code: Errno.ECONNRESET };
-    }
-    this.#earlySession = 0;
-    this.#earlyTotal = -1;
-    this.#earlyReset = false;
+    const early = this.#early;
+    if (early === null) return;
+    this.#early = null;
+    if (early.session !== session) return;
+    if (early.total >= 0) this.relay.in.limit = early.total;
+    if (early.reset) this.relay.failure = { side: "proxy", code: Errno.ECONNRESET };
   }
 
   /** Gives the session its endpoint, whose events are the session's from now on. */
@@ -125,16 +123,16 @@ export abstract class ProxyConn implements Task {
 
   /** Moves payload, and acts on what has ended. */
   protected pumpSession(): void {
-    const { relay, endpoint } = this;
+    const { relay, endpoint, around: { frames } } = this;
     if (relay.failure !== null) return this.fail(relay.failure);
-    if (!this.frames.flush()) return this.fail({ side: "proxy", code: Errno.EPIPE });
+    if (!frames.flush(this.socket)) return this.fail({ side: "proxy", code: Errno.EPIPE });
     // payload must not overtake a frame
-    if (endpoint === null || this.frames.hasUnsent) return;
+    if (endpoint === null || frames.hasUnsent(this.socket)) return;
     const more = relay.pump(endpoint, this.socket);
     if (relay.failure !== null) return this.fail(relay.failure);
-    if (relay.out.ended && !this.#outTold) this.#tellOutEnded();
-    if (relay.in.ended && !this.#inShut) {
-      this.#inShut = true;
+    if (relay.out.ended && !relay.out.endTold) this.#tellOutEnded();
+    if (relay.in.ended && !relay.in.endTold) {
+      relay.in.noteEndTold();
       shutdownWrite(endpoint.fd);
     }
     if (relay.out.ended && relay.in.ended) return this.#finishSession();
@@ -142,9 +140,9 @@ export abstract class ProxyConn implements Task {
   }
 
   #tellOutEnded(): void {
-    this.#outTold = true;
+    this.relay.out.noteEndTold();
     if (this.#orphaned) shutdownWrite(this.socket.fd);
-    else this.#notices.shutdownPeer(this.id, this.session, this.relay.out.moved, !this.relay.in.ended);
+    else this.owner.shutdownPeer(this.id, this.session, this.relay.out.moved, !this.relay.in.ended);
   }
 
   #finishSession(): void {
@@ -173,8 +171,7 @@ export abstract class ProxyConn implements Task {
   /** The other side's endpoint ended after `total` bytes. Stale notices are ignored, early ones kept. */
   onShutdownPeer(session: SessionNo, total: number): void {
     if (session > this.session) {
-      this.#keepEarly(session);
-      this.#earlyTotal = total;
+      this.#early = { session, total, reset: this.#early?.session === session && this.#early.reset };
     } else if (session === this.session && this.inSession) {
       if (total < this.relay.in.moved + this.relay.in.held) {
         this.relay.failure = { side: "proxy", code: Errno.ECONNRESET };
@@ -187,18 +184,9 @@ export abstract class ProxyConn implements Task {
   /** The other side reset the session. */
   onReset(session: SessionNo): void {
     if (session > this.session) {
-      this.#keepEarly(session);
-      this.#earlyReset = true;
+      this.#early = { session, total: this.#early?.session === session ? this.#early.total : -1, reset: true };
     } else if (session === this.session && (this.inSession || this.state === "finished")) {
       this.fail({ side: "proxy", code: Errno.ECONNRESET });
-    }
-  }
-
-  #keepEarly(session: SessionNo): void {
-    if (this.#earlySession !== session) {
-      this.#earlySession = session;
-      this.#earlyTotal = -1;
-      this.#earlyReset = false;
     }
   }
 
@@ -207,7 +195,7 @@ export abstract class ProxyConn implements Task {
     if (this.#orphaned) return;
     this.#orphaned = true;
     if (!this.inSession) this.onOrphaned();
-    else if (this.#outTold) shutdownWrite(this.socket.fd);
+    else if (this.relay.out.endTold) shutdownWrite(this.socket.fd);
   }
 
   /**
@@ -219,7 +207,7 @@ export abstract class ProxyConn implements Task {
     const { relay: { in: inward, out }, endpoint, socket } = this;
     if (endpoint === null || !this.inSession) return null;
     const outEnds = out.sourceEnded || endpoint.hungUp;
-    if (!outEnds && inward.limit === Infinity && !socket.hungUp) return null;
+    if (!outEnds && inward.limit === null && !socket.hungUp) return null;
     const inBlocked = inward.held > 0 || !endpoint.writable;
     const outBlocked = out.held > 0 || !socket.writable;
     // the endpoint does not read; or it has our end of the stream and makes none; or nobody takes the rest of its stream
@@ -243,7 +231,7 @@ export abstract class ProxyConn implements Task {
     // a session that has finished here is counted; its reset at the other end only costs the ProxyConn
     if (this.inSession) this.around.counters[this.tunnel + Count.sessionsReset]++;
     this.around.debug("Session is reset", this.id, this.session, `${side}: ${errnoName(code)}`);
-    if (!this.#orphaned && this.session !== 0) this.#notices.reset(this.id, this.session);
+    if (!this.#orphaned && this.session !== 0) this.owner.reset(this.id, this.session);
     this.#dropEndpoint(true);
     this.socket.reset();
     this.close();
@@ -251,11 +239,12 @@ export abstract class ProxyConn implements Task {
 
   /** Gives the socket of an idle ProxyConn away, which is none any more; null when a frame could not be sent whole. */
   protected release(): StreamSocket | null {
-    if (this.frames.hasUnsent) {
+    if (this.around.frames.hasUnsent(this.socket)) {
       this.close();
       return null;
     }
     this.state = "closed";
+    this.around.frames.forget(this.socket);
     this.socket.task = null;
     this.around.counters[Count.proxyConnsClosed]++;
     this.onClosed();
@@ -267,6 +256,7 @@ export abstract class ProxyConn implements Task {
     if (this.state === "closed") return;
     this.state = "closed";
     this.relay.abandon();
+    this.around.frames.forget(this.socket);
     this.#dropEndpoint(false);
     this.socket.close();
     this.around.counters[Count.proxyConnsClosed]++;

@@ -2,8 +2,7 @@
 import { Errno } from "../../ffi/errno.ts";
 import { takeSocketError } from "../../ffi/socket.ts";
 import { Count, type TunnelPlace } from "./counters.ts";
-import { Flow, FlowStatus } from "./flow.ts";
-import type { PipePool } from "./pipe_pool.ts";
+import { Flow, type FlowMeans, FlowStatus } from "./flow.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
 /** Which socket of a session failed, and how. */
@@ -16,34 +15,27 @@ export interface RelayFailure {
 
 /** Both directions of one session after the other on a ProxyConn. One thread. */
 export class Relay {
-  /** Endpoint → ProxyConn. */
+  /** Endpoint → ProxyConn. Open when payload may leave for the ProxyConn. */
   readonly out: Flow;
-  /** ProxyConn → endpoint. */
+  /** ProxyConn → endpoint. Open when what the ProxyConn holds is payload. */
   readonly in: Flow;
-  /** Whether payload may leave for the ProxyConn. */
-  outOpen: boolean = false;
-  /** Whether what the ProxyConn holds is payload. */
-  inOpen: boolean = false;
   /** Set when the session cannot go on. */
   failure: RelayFailure | null = null;
 
   /**
    * Makes a relay.
    *
-   * @param pipes The Worker's pipes.
-   * @param counters The Worker's block.
+   * @param means What its directions share with the others of their Worker.
    */
-  constructor(pipes: PipePool, counters: Float64Array) {
-    this.out = new Flow(pipes, counters, Count.bytesToProxy);
-    this.in = new Flow(pipes, counters, Count.bytesFromProxy);
+  constructor(means: FlowMeans) {
+    this.out = new Flow(means);
+    this.in = new Flow(means);
   }
 
   /** Makes it ready for another session, of the tunnel whose row begins there, with both directions shut. */
   begin(tunnel: TunnelPlace): void {
-    this.out.begin(tunnel);
-    this.in.begin(tunnel);
-    this.outOpen = false;
-    this.inOpen = false;
+    this.out.begin(tunnel, Count.bytesToProxy);
+    this.in.begin(tunnel, Count.bytesFromProxy);
     this.failure = null;
   }
 
@@ -56,13 +48,13 @@ export class Relay {
    */
   pump(endpoint: StreamSocket, proxy: StreamSocket): boolean {
     let more = false;
-    if (this.inOpen && !this.in.ended) {
+    if (this.in.open && !this.in.ended) {
       const status = this.in.pump(proxy, endpoint);
       if (status === FlowStatus.MORE) more = true;
       else if (status === FlowStatus.SOURCE_FAILED) this.failure = { side: "proxy", code: this.in.error };
       else if (status === FlowStatus.DESTINATION_FAILED) this.failure = { side: "endpoint", code: this.in.error };
     }
-    if (this.outOpen && !this.out.ended && this.failure === null) {
+    if (this.out.open && !this.out.ended && this.failure === null) {
       const status = this.out.pump(endpoint, proxy);
       if (status === FlowStatus.MORE) more = true;
       else if (status === FlowStatus.SOURCE_FAILED) this.failure = { side: "endpoint", code: this.out.error };
@@ -76,7 +68,7 @@ export class Relay {
   #findUnreadError(endpoint: StreamSocket, proxy: StreamSocket): void {
     if (endpoint.failed && !(this.out.ended && this.in.ended)) {
       this.failure = { side: "endpoint", code: takeSocketError(endpoint.fd) || Errno.ECONNRESET };
-    } else if (proxy.failed && (this.in.ended || !this.inOpen)) {
+    } else if (proxy.failed && (this.in.ended || !this.in.open)) {
       this.failure = { side: "proxy", code: takeSocketError(proxy.fd) || Errno.ECONNRESET };
     }
   }

@@ -2,6 +2,7 @@
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
 import type { ReactorContext } from "../reactor/reactor_worker.ts";
+import { FramePort } from "./frame_port.ts";
 import { PipePool } from "./pipe_pool.ts";
 
 /** What a ProxyConn uses of its Worker. */
@@ -10,6 +11,8 @@ export interface RelaySurroundings {
   readonly loop: EventLoop;
   /** The Worker's pipes. */
   readonly pipes: PipePool;
+  /** The frames of its ProxyConns. */
+  readonly frames: FramePort;
   /** The Worker's block of counters. */
   readonly counters: Float64Array;
   /** Whether debug lines are wanted: ask before building one on the hot path. */
@@ -30,6 +33,7 @@ export function surroundingsOf(context: ReactorContext, counters: Float64Array, 
   return {
     loop: context.loop,
     pipes: new PipePool(pipes),
+    frames: new FramePort(),
     counters,
     debugging,
     debug(message, proxy, session, detail) {

@@ -107,7 +107,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
   /** Takes in a connection that has shown its ticket. */
   add(id: ProxyId, socket: StreamSocket): void {
     this.#tickets.delete(id);
-    const proxy = new ServerProxyConn(id, socket, this.#around, this, this);
+    const proxy = new ServerProxyConn(id, socket, this.#around, this);
     this.#proxies.set(id, proxy);
     this.onIdle(proxy);
     this.#around.loop.enqueue(proxy);

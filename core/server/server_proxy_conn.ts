@@ -32,7 +32,7 @@ const reqBytes = new Uint8Array(reqFrame.buffer);
 const rsp = newStartRsp();
 
 /** Who owns the server's ProxyConns. */
-export interface ServerProxyOwner {
+export interface ServerProxyOwner extends Notices {
   /** It is idle and may be used again. */
   onIdle(proxy: ServerProxyConn): void;
   /** It did not answer in time, and is closed. */
@@ -46,20 +46,18 @@ export interface ServerProxyOwner {
 }
 
 /** See the file's head. One thread. */
-export class ServerProxyConn extends ProxyConn implements TimerTarget {
-  /** Since when it has been idle, in ms of the loop's clock. */
+export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements TimerTarget {
+  /** Since when it has been idle, in whole ms of the loop's clock: a fraction would cost an object. */
   idleSince: number;
-  readonly #owner: ServerProxyOwner;
-  readonly #answer = new Timer(this);
+  /** While it is asked: until when the answer is waited for. */
+  #asking: Timer | null = null;
   #conn: PublicConn | null = null;
-  #asking = false;
   #freed = false;
 
   /** Makes an idle one of a socket that has shown its ticket. */
-  constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, notices: Notices, owner: ServerProxyOwner) {
-    super(id, socket, around, notices);
-    this.#owner = owner;
-    this.idleSince = around.loop.now;
+  constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, owner: ServerProxyOwner) {
+    super(id, socket, around, owner);
+    this.idleSince = Math.floor(around.loop.now);
   }
 
   /** Whether it has been idle for so long that it is asked first. */
@@ -75,13 +73,13 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
   start(conn: PublicConn): void {
     const session = (this.session + 1) as SessionNo;
     this.#conn = conn;
-    this.#asking = this.isDoubtful;
+    const asks = this.isDoubtful;
     this.#freed = false;
     this.beginSession(session, conn.row);
     this.attach(conn.socket);
-    encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, this.#asking ? START_ASK : 0);
-    if (!this.frames.send(reqBytes, !this.#asking && conn.socket.hasInput)) return this.#giveUp();
-    if (this.#asking) this.around.loop.setTimer(this.#answer, ANSWER_MS);
+    encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, asks ? START_ASK : 0);
+    if (!this.around.frames.send(this.socket, reqBytes, !asks && conn.socket.hasInput)) return this.#giveUp();
+    if (asks) this.around.loop.setTimer(this.#asking = new Timer(this), ANSWER_MS);
     else this.#trust();
     this.pumpSession();
   }
@@ -93,7 +91,7 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
    */
   startNotices(): StreamSocket | null {
     encodeStartNoticesReq(reqFrame);
-    if (this.frames.send(reqBytes)) return this.release();
+    if (this.around.frames.send(this.socket, reqBytes)) return this.release();
     this.close();
     return null;
   }
@@ -118,16 +116,18 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
 
   /** Between sessions the client sends nothing: bytes are a violation, the end of the stream its end. */
   #watchIdle(): void {
-    if (this.socket.readable && this.frames.receive() !== 0) this.close();
+    if (this.socket.readable && this.around.frames.receive(this.socket) !== 0) this.close();
   }
 
   #readResponses(): void {
     while (this.state === "starting" && this.socket.readable) {
-      const received = this.frames.receive();
+      const received = this.around.frames.receive(this.socket);
       if (received === 0) return;
-      if (received < 0) return this.#asking ? this.#giveUp() : this.fail({ side: "proxy", code: Errno.ECONNRESET });
+      if (received < 0) {
+        return this.#asking !== null ? this.#giveUp() : this.fail({ side: "proxy", code: Errno.ECONNRESET });
+      }
       try {
-        decodeStartRsp(this.frames.frame, rsp);
+        decodeStartRsp(this.around.frames.frame, rsp);
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
         this.around.debug("ProxyConn breaks the protocol", this.id, this.session, error.message);
@@ -138,22 +138,26 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     }
   }
 
+  #stopAsking(): void {
+    if (this.#asking !== null) this.around.loop.timers.clear(this.#asking);
+    this.#asking = null;
+  }
+
   /** Payload may go: from here on there is no other ProxyConn for this PublicConn. */
   #trust(): void {
-    this.relay.outOpen = true;
+    this.relay.out.open = true;
     this.#conn = null;
   }
 
   #onResponse(): void {
-    this.#asking = false;
-    this.around.loop.timers.clear(this.#answer);
+    this.#stopAsking();
     switch (rsp.status) {
       case START_ALIVE:
         return this.#trust();
       case START_CONNECTED:
         this.state = "relaying";
         this.#trust();
-        this.relay.inOpen = true;
+        this.relay.in.open = true;
         return;
       case START_REFUSED:
         this.around.counters[this.tunnel + Count.sessionsRefused]++;
@@ -176,8 +180,8 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
     this.around.counters[this.tunnel + Count.sessionsOpened]--;
     this.socket.reset();
     this.close();
-    if (silent) this.#owner.onSilent(this);
-    this.#owner.onUnserved(conn);
+    if (silent) this.owner.onSilent(this);
+    this.owner.onUnserved(conn);
   }
 
   /** The client is finished with a session. */
@@ -195,13 +199,13 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
   #becomeIdle(): void {
     if (this.session === LAST_SESSION) return this.close();
     this.state = "idle";
-    this.idleSince = this.around.loop.now;
-    this.#owner.onIdle(this);
+    this.idleSince = Math.floor(this.around.loop.now);
+    this.owner.onIdle(this);
   }
 
   /** One connection less. */
   protected override onEndpointClosed(): void {
-    this.#owner.onPublicClosed(rowOf(this.tunnel));
+    this.owner.onPublicClosed(rowOf(this.tunnel));
   }
 
   /** There will be no other session on it. */
@@ -211,8 +215,8 @@ export class ServerProxyConn extends ProxyConn implements TimerTarget {
 
   /** It is closed. */
   protected override onClosed(): void {
-    this.around.loop.timers.clear(this.#answer);
+    this.#stopAsking();
     this.#conn = null;
-    this.#owner.onProxyClosed(this);
+    this.owner.onProxyClosed(this);
   }
 }

@@ -31,7 +31,7 @@ const pipe = pipes.take()!;
 pipes.give(pipe);
 const { socket: source, peer: from } = stage.connect();
 const { socket: destination, peer: to } = stage.connect();
-const flow = new Flow(pipes, new Float64Array(1), 0);
+const flow = new Flow({ pipes, counters: new Float64Array(1) });
 const task: Task = {
   queued: false,
   run() {
