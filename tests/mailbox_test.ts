@@ -40,7 +40,7 @@ function testPostOfThreads(
 
 testPost("a record comes with all its words", 2, 4, (post) => {
   const from = post.open(0).mailbox;
-  const to = new Mailbox(post.wirings[1], post.port(1));
+  const to = new Mailbox(post.wirings[1]);
   const seen: number[][] = [];
   to.setHandler({
     onRecord: (_from, words, at) => seen.push([...words.subarray(at, at + 9)]),
@@ -123,7 +123,7 @@ testPost("a full ring to one Worker does not delay records to another", 3, 2, (p
 
 testPost("an effect in a later ring is never handled before its cause in an earlier one", 3, 8, (post) => {
   const [first, second] = [post.open(0).mailbox, post.open(1).mailbox];
-  const to = new Mailbox(post.wirings[2], post.port(2));
+  const to = new Mailbox(post.wirings[2]);
   const got: string[] = [];
   to.setHandler({
     onRecord(from, words, at) {
@@ -145,7 +145,7 @@ testPost("an effect in a later ring is never handled before its cause in an earl
 testPostOfThreads("nor when another thread writes both rings meanwhile", 3, 64, async (post) => {
   const count = 50_000;
   const [causes, effects] = post.wirings[2].inbound.map(({ ring }) => ring);
-  const to = new Mailbox(post.wirings[2], post.port(2));
+  const to = new Mailbox(post.wirings[2]);
   const last = [0, 0];
   let wrong = 0;
   to.setHandler({
@@ -242,12 +242,11 @@ for (const [volley, count, capacity] of [[1, 50_000, 64], [13, 39_000, 4]]) {
       });
       const side = (number: number): Player => ({
         wiring: player.wirings[number],
-        port: post.port(number),
         serves: number === 0,
         volley,
         count,
       });
-      worker.postMessage(side(1), [post.port(1) as unknown as Transferable]);
+      worker.postMessage(side(1));
       const ours = playPingPong(side(0));
       assertEquals(ours, { received: count, misplaced: 0, overslept: 0 });
       assertEquals(await theirs, { received: count + 1, misplaced: 0, overslept: 0 });

@@ -51,7 +51,7 @@ class Scene {
   readonly #aheadMs = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT);
 
   constructor() {
-    this.control = new Mailbox(this.#post.wirings[CONTROL], this.#post.port(CONTROL));
+    this.control = new Mailbox(this.#post.wirings[CONTROL]);
     this.acceptor = this.#post.open(ACCEPTOR).mailbox;
     this.control.setHandler({
       onRecord: (_from, words, at) => {
@@ -81,9 +81,8 @@ class Scene {
       waitingRoom: new WaitingRoom(1).memory,
       halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
     };
-    const port = this.#post.port(FIRST_RELAY);
-    const start: WorkerStart = { wiring: this.#post.wirings[FIRST_RELAY], port, logLevel: "info", config };
-    this.#worker.postMessage({ ...start, aheadMs: this.#aheadMs }, [port as unknown as Transferable]);
+    const start: WorkerStart = { wiring: this.#post.wirings[FIRST_RELAY], logLevel: "info", config };
+    this.#worker.postMessage({ ...start, aheadMs: this.#aheadMs });
   }
 
   /** Hands a new connection over, with the record that goes before its descriptor; the far end is the test's. */

@@ -15,7 +15,14 @@ import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
 import type { TunnelReport } from "../relay/tunnel_book.ts";
 import { ServerLink, type ServerLinkEvents } from "./server_link.ts";
 import { TunnelMap } from "./tunnel_map.ts";
-import { type ControlConfig, FIRST_RELAY, type Resolved, type ResolveReport, rowOfTunnel } from "./worker_config.ts";
+import {
+  type ControlConfig,
+  FIRST_RELAY,
+  type ResolvedMessage,
+  resolvedOf,
+  type ResolveReport,
+  rowOfTunnel,
+} from "./worker_config.ts";
 
 class ClientControl implements Reactor, ServerLinkEvents {
   readonly #context: ReactorContext;
@@ -75,7 +82,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
   }
 
   onMessage(message: unknown): void {
-    this.#link.onResolved(message as Resolved);
+    this.#link.onResolved(resolvedOf(message as ResolvedMessage));
   }
 
   onCtlMessage(message: CtlMessage): void {

@@ -18,7 +18,14 @@ import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
 import { ProxyConnector, type ProxyConnectorEvents, type ProxyRequest, TICKET_MS } from "./proxy_connector.ts";
-import { CONTROL, type RelayConfig, type Resolved, rowOfTunnel } from "./worker_config.ts";
+import {
+  CONTROL,
+  type RelayConfig,
+  type Resolved,
+  type ResolvedMessage,
+  resolvedOf,
+  rowOfTunnel,
+} from "./worker_config.ts";
 
 /** ProxyConns that are connected at the same time, and as many requests wait: beyond that the server will ask again. */
 const MOST_CONNECTORS = 4096;
@@ -215,7 +222,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   }
 
   onMessage(message: unknown): void {
-    this.#resolved = message as Resolved;
+    this.#resolved = resolvedOf(message as ResolvedMessage);
   }
 
   onPhase(phase: number): void {

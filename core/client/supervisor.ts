@@ -17,6 +17,7 @@ import {
   FIRST_RELAY,
   type RelayConfig,
   type Resolved,
+  resolvedMessage,
   type ResolveReport,
 } from "./worker_config.ts";
 
@@ -64,8 +65,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
       if ((report as ResolveReport).kind !== "resolve") throw new Error("A Worker reports something unknown");
       void names.ask().then((resolved) => {
         // the control Worker last: what it then tells the others refers to these addresses
-        for (const relay of relays) program.post(relay, resolved);
-        program.post(CONTROL, resolved);
+        for (const worker of [...relays, CONTROL]) program.post(worker, resolvedMessage(resolved));
       });
     },
   });

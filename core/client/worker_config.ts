@@ -1,5 +1,5 @@
 // What the supervisor tells the client's Workers, and the numbers by which they know each other.
-import type { SocketAddress } from "../../ffi/socket_address.ts";
+import { type SocketAddress, storedAddress } from "../../ffi/socket_address.ts";
 import type { TunnelRow } from "../relay/counters.ts";
 
 /** The control Worker's number. */
@@ -84,4 +84,24 @@ export interface Resolved {
   readonly answered: boolean;
   /** Addresses of each tunnel's LocalServer, in the order to try. */
   readonly locals: readonly (readonly SocketAddress[])[];
+}
+
+/** {@linkcode Resolved} as it is posted: messages are JSON, so an address is the numbers of its bytes. */
+export interface ResolvedMessage extends Omit<Resolved, "server" | "locals"> {
+  /** As in {@linkcode Resolved}. */
+  readonly server: readonly number[][];
+  /** As in {@linkcode Resolved}. */
+  readonly locals: readonly number[][][];
+}
+
+/** Makes what the supervisor posts. */
+export function resolvedMessage(resolved: Resolved): ResolvedMessage {
+  const numbers = (addresses: readonly SocketAddress[]) => addresses.map(({ bytes }) => [...bytes]);
+  return { ...resolved, server: numbers(resolved.server), locals: resolved.locals.map(numbers) };
+}
+
+/** Reads what the supervisor has posted. */
+export function resolvedOf(message: ResolvedMessage): Resolved {
+  const addresses = (numbers: readonly number[][]) => numbers.map((bytes) => storedAddress(new Uint8Array(bytes)));
+  return { ...message, server: addresses(message.server), locals: message.locals.map(addresses) };
 }

@@ -1,7 +1,7 @@
-// What one Worker says to and hears from the others: records through rings, and rare messages through a port.
-import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+// What one Worker says to and hears from the others: records through rings, and rare messages of the supervisor.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { Channel, MailSource } from "./event_loop.ts";
+import { MessageReader } from "./message_ring.ts";
 import { SharedState } from "./shared_state.ts";
 import { RECORD_WORDS, RingReader, RingWriter } from "./spsc_ring.ts";
 
@@ -19,6 +19,8 @@ export interface Wiring {
   readonly wakeFds: readonly Descriptor[];
   /** Memory of {@linkcode SharedState}. */
   readonly state: SharedArrayBuffer;
+  /** The ring of the supervisor's messages. */
+  readonly messages: SharedArrayBuffer;
   /**
    * Rings that this Worker reads, in the order in which they are drained. A record in a later ring that was caused by one
    * in an earlier ring is always handled after it.
@@ -59,10 +61,9 @@ export class Mailbox implements Channel, MailSource {
   readonly #readers: { readonly from: number; readonly reader: RingReader; tail: number }[];
   readonly #outbound: (Outbound | null)[] = [];
   readonly #record = new Int32Array(RECORD_WORDS);
-  readonly #port: MessagePort;
+  readonly #messages: MessageReader;
   #handler: MailHandler | null = null;
   #phase = 0;
-  #messages = 0;
   #kept = 0;
   #posted = 0;
 
@@ -70,9 +71,8 @@ export class Mailbox implements Channel, MailSource {
    * Opens the mailbox.
    *
    * @param wiring This Worker's part of the wiring.
-   * @param port Where the supervisor's messages arrive.
    */
-  constructor(wiring: Wiring, port: MessagePort) {
+  constructor(wiring: Wiring) {
     this.#worker = wiring.worker;
     this.fd = wiring.wakeFds[wiring.worker];
     this.#state = new SharedState(wiring.state, wiring.wakeFds);
@@ -81,7 +81,7 @@ export class Mailbox implements Channel, MailSource {
       while (this.#outbound.length <= to) this.#outbound.push(null);
       this.#outbound[to] = { writer: new RingWriter(ring), kept: [] };
     }
-    this.#port = port;
+    this.#messages = new MessageReader(wiring.messages);
   }
 
   /** Says who handles the mail. Called once, before the loop runs. */
@@ -147,14 +147,15 @@ export class Mailbox implements Channel, MailSource {
 
   #hasMail(): boolean {
     for (let i = 0; i < this.#readers.length; i++) if (!this.#readers[i].reader.isEmpty()) return true;
-    return this.#state.phase !== this.#phase || this.#state.messages(this.#worker) !== this.#messages;
+    return this.#state.phase !== this.#phase || !this.#messages.isEmpty();
   }
 
   /** Hands all mail that has come to the handler, and retries records that found a ring full. */
   deliver(): void {
     // positions are taken in reverse draining order: whatever caused a record that is seen here is seen as well
     for (let i = this.#readers.length - 1; i >= 0; i--) this.#readers[i].tail = this.#readers[i].reader.tail();
-    this.#deliverMessages();
+    // and messages were there before the records that they caused
+    if (!this.#messages.isEmpty()) this.#messages.take((message) => this.#handler!.onMessage(message));
     for (let i = 0; i < this.#readers.length; i++) this.#drain(this.#readers[i]);
     if (this.#state.phase !== this.#phase) {
       this.#phase = this.#state.phase;
@@ -168,16 +169,6 @@ export class Mailbox implements Channel, MailSource {
     for (let at = reader.at(tail); at >= 0; at = reader.at(tail)) {
       this.#handler!.onRecord(from, words, at);
       if (reader.advance()) this.#state.wake(from);
-    }
-  }
-
-  #deliverMessages(): void {
-    const announced = this.#state.messages(this.#worker);
-    while (this.#messages !== announced) {
-      const received = receiveMessageOnPort(this.#port);
-      if (received === undefined) break;
-      this.#messages = (this.#messages + 1) | 0;
-      this.#handler!.onMessage(received.message);
     }
   }
 

@@ -1,5 +1,4 @@
 // The frame of every reactor Worker: it takes its start message, runs the loop, and reports how that ended.
-import type { MessagePort } from "node:worker_threads";
 import { EventLoop } from "./event_loop.ts";
 import { Mailbox, type MailHandler, type Wiring } from "./mailbox.ts";
 import { Phase } from "./shared_state.ts";
@@ -17,8 +16,6 @@ export type LogFields = Readonly<Record<string, string | number | boolean>>;
 export interface WorkerStart {
   /** Its part of the wiring. */
   readonly wiring: Wiring;
-  /** Where the supervisor's messages arrive. */
-  readonly port: MessagePort;
   /** The least level that is posted. */
   readonly logLevel: Level;
   /** What this kind of Worker needs to know; plain data. */
@@ -80,7 +77,7 @@ export function serveReactor(create: (context: ReactorContext, config: unknown) 
 
 function runReactor(start: WorkerStart, create: (context: ReactorContext, config: unknown) => Reactor): void {
   const loop = new EventLoop();
-  const mailbox = new Mailbox(start.wiring, start.port);
+  const mailbox = new Mailbox(start.wiring);
   const least = LOG_LEVELS.indexOf(start.logLevel);
   const logs = (level: Level) => LOG_LEVELS.indexOf(level) >= least;
   const reactor = create({

@@ -18,8 +18,7 @@ const SHORTAGE_INTERVAL_S = 60;
 const ROW_WORDS = 16;
 const SLEEPING = 0;
 const TURNS = 1;
-const MESSAGES = 2;
-const POSTS_HEARD = 3;
+const POSTS_HEARD = 2;
 /** Every so many posts heard wake a Worker that may wait for the supervisor to catch up. */
 const WAKE_EVERY = 1024;
 
@@ -94,17 +93,6 @@ export class SharedState {
   /** How many turns a Worker's loop has made, modulo 2³². */
   turns(worker: number): number {
     return Atomics.load(this.#words, this.#row(worker) + TURNS);
-  }
-
-  /** Counts a message that was put into a Worker's port, and wakes it. */
-  announceMessage(worker: number): void {
-    Atomics.add(this.#words, this.#row(worker) + MESSAGES, 1);
-    this.wake(worker);
-  }
-
-  /** How many messages were put into a Worker's port so far, modulo 2³². */
-  messages(worker: number): number {
-    return Atomics.load(this.#words, this.#row(worker) + MESSAGES);
   }
 
   /** Counts a post of a Worker that the supervisor has dealt with, and wakes the Worker now and then. */

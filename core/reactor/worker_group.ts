@@ -1,8 +1,8 @@
 // The supervisor's side of the Workers: it starts them, wires them, hears them, watches that they live, and stops them.
-import { MessageChannel, type MessagePort } from "node:worker_threads";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { openEventfd } from "../../ffi/eventfd.ts";
 import type { Wiring } from "./mailbox.ts";
+import { MessageWriter } from "./message_ring.ts";
 import type { Level, LogFields, WorkerPost, WorkerStart } from "./reactor_worker.ts";
 import { Phase, SharedState } from "./shared_state.ts";
 import { allocateRing } from "./spsc_ring.ts";
@@ -31,6 +31,8 @@ export interface WorkerGroupEvents {
 
 /** Records that a ring holds. A burst beyond it is kept by the producer. */
 const RING_CAPACITY = 1024;
+/** Records that hold a message: a hundred addresses or more. What is longer takes several turns. */
+const MESSAGE_RING_CAPACITY = 256;
 const WATCH_INTERVAL_MS = 15_000;
 /** Checks in a row without a turn that make a Worker count as stuck. */
 const MISSED_CHECKS = 3;
@@ -38,7 +40,6 @@ const MISSED_CHECKS = 3;
 interface Member {
   readonly spec: WorkerSpec;
   readonly worker: Worker;
-  readonly port: MessagePort;
   turns: number;
   missed: number;
   stopped: boolean;
@@ -48,6 +49,7 @@ interface Member {
 export class WorkerGroup {
   readonly #state: SharedState;
   readonly #members: Member[];
+  readonly #messages: MessageWriter;
   readonly #events: WorkerGroupEvents;
   readonly #watch: ReturnType<typeof setInterval>;
   readonly #ready: Promise<void>;
@@ -66,14 +68,17 @@ export class WorkerGroup {
     const memory = SharedState.allocate(specs.length);
     this.#state = new SharedState(memory, wakeFds);
     const wirings = wire(specs, wakeFds, memory);
+    this.#messages = new MessageWriter(
+      wirings.map(({ messages }) => messages),
+      (worker) => this.#state.wake(worker),
+    );
     const waiting = specs.map(() => Promise.withResolvers<void>());
     this.#members = specs.map((spec, number) => {
-      const { port1, port2 } = new MessageChannel();
       const worker = new Worker(spec.module, { type: "module", name: spec.name });
       worker.onmessage = ({ data }: MessageEvent<WorkerPost>) => this.#hear(number, data, waiting[number].resolve);
-      const start: WorkerStart = { wiring: wirings[number], port: port2, logLevel, config: spec.config };
-      worker.postMessage(start, [port2 as unknown as Transferable]);
-      return { spec, worker, port: port1, turns: 0, missed: 0, stopped: false };
+      const start: WorkerStart = { wiring: wirings[number], logLevel, config: spec.config };
+      worker.postMessage(start);
+      return { spec, worker, turns: 0, missed: 0, stopped: false };
     });
     this.#ready = Promise.all(waiting.map(({ promise }) => promise)).then(() => {});
     this.#watch = setInterval(() => this.#checkTurns(), WATCH_INTERVAL_MS);
@@ -85,14 +90,13 @@ export class WorkerGroup {
   }
 
   /**
-   * Sends a message to a Worker.
+   * Sends a message to a Worker. Who has got one may count on it that earlier ones have reached the others.
    *
    * @param worker Its number.
-   * @param message Plain data.
+   * @param message Data that survives JSON.
    */
   post(worker: number, message: unknown): void {
-    this.#members[worker].port.postMessage(message);
-    this.#state.announceMessage(worker);
+    this.#messages.post(worker, message);
   }
 
   /** Moves the program to a later phase (see Phase). */
@@ -125,6 +129,7 @@ export class WorkerGroup {
         member.stopped = true;
         if (this.#members.every(({ stopped }) => stopped)) {
           clearInterval(this.#watch);
+          this.#messages.dispose();
           this.#allStopped.resolve();
         }
         return;
@@ -154,6 +159,7 @@ function wire(specs: readonly WorkerSpec[], wakeFds: readonly Descriptor[], stat
     worker,
     wakeFds,
     state,
+    messages: allocateRing(MESSAGE_RING_CAPACITY),
     inbound: links.filter(({ to }) => to === worker).map(({ from, ring }) => ({ from, ring })),
     outbound: links.filter(({ from }) => from === worker).map(({ to, ring }) => ({ to, ring })),
   }));

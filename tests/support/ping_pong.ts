@@ -1,7 +1,6 @@
 // Two Workers that answer each other's records, each in a loop that sleeps whenever it may; and what it means that one
 // of them slept on. It knows no record's meaning.
 
-import type { MessagePort } from "node:worker_threads";
 import { EventLoop } from "../../core/reactor/event_loop.ts";
 import { Mailbox, type Wiring } from "../../core/reactor/mailbox.ts";
 
@@ -12,8 +11,6 @@ const PATIENCE_MS = 30_000;
 export interface Player {
   /** Its part of the wiring; the other player is the other number of 0 and 1. */
   readonly wiring: Wiring;
-  /** Its port, which stays silent. */
-  readonly port: MessagePort;
   /** The player serves first. */
   readonly serves: boolean;
   /** How many records fly together. */
@@ -33,10 +30,10 @@ export interface Score {
 }
 
 /** Plays until all records have come. Blocks. */
-export function playPingPong({ wiring, port, serves, volley, count }: Player): Score {
+export function playPingPong({ wiring, serves, volley, count }: Player): Score {
   const other = 1 - wiring.worker;
   const loop = new EventLoop();
-  const mailbox = new Mailbox(wiring, port);
+  const mailbox = new Mailbox(wiring);
   let [sent, received, misplaced, overslept] = [0, 0, 0, 0];
   let [slept, woken] = [false, false];
   const serve = () => {

@@ -1,17 +1,17 @@
 // The wiring between Workers as the supervisor makes it, for tests that play one of them. It knows no record's meaning.
 
-import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Epoll, type Poller } from "../../ffi/epoll.ts";
 import { openEventfd } from "../../ffi/eventfd.ts";
 import { Mailbox, type Wiring } from "../../core/reactor/mailbox.ts";
+import { MessageWriter } from "../../core/reactor/message_ring.ts";
 import { SharedState } from "../../core/reactor/shared_state.ts";
 import { allocateRing } from "../../core/reactor/spsc_ring.ts";
 
-/** Some Workers that all hear each other, in the order of their numbers, with their ports. */
+/** Some Workers that all hear each other and the supervisor, in the order of their numbers. */
 export class Post {
   readonly #fds: Descriptor[];
-  readonly #ports: MessageChannel[];
+  readonly #messages: MessageWriter;
   /** The words that all of them share. */
   readonly state: SharedState;
   /** Each one's part of the wiring, by number. */
@@ -21,7 +21,6 @@ export class Post {
   constructor(workers: number, capacity: number) {
     const numbers = Array.from({ length: workers }, (_, i) => i);
     this.#fds = numbers.map(() => openEventfd());
-    this.#ports = numbers.map(() => new MessageChannel());
     const memory = SharedState.allocate(workers);
     this.state = new SharedState(memory, this.#fds);
     const rings = numbers.map(() => numbers.map(() => allocateRing(capacity)));
@@ -29,14 +28,17 @@ export class Post {
       worker,
       wakeFds: this.#fds,
       state: memory,
+      messages: allocateRing(capacity),
       inbound: numbers.filter((i) => i !== worker).map((from) => ({ from, ring: rings[from][worker] })),
       outbound: numbers.filter((i) => i !== worker).map((to) => ({ to, ring: rings[worker][to] })),
     }));
+    const messages = this.wirings.map((wiring) => wiring.messages);
+    this.#messages = new MessageWriter(messages, (worker) => this.state.wake(worker));
   }
 
   /** A mailbox that writes down what comes. */
   open(worker: number): { mailbox: Mailbox; got: unknown[] } {
-    const mailbox = new Mailbox(this.wirings[worker], this.#ports[worker].port2);
+    const mailbox = new Mailbox(this.wirings[worker]);
     const got: unknown[] = [];
     mailbox.setHandler({
       onRecord: (from, words, at) => got.push([from, words[at]]),
@@ -46,15 +48,9 @@ export class Post {
     return { mailbox, got };
   }
 
-  /** A Worker's end of its port, to be transferred. */
-  port(worker: number): MessagePort {
-    return this.#ports[worker].port2;
-  }
-
   /** As the supervisor does it. */
   message(worker: number, message: unknown): void {
-    this.#ports[worker].port1.postMessage(message);
-    this.state.announceMessage(worker);
+    this.#messages.post(worker, message);
   }
 
   /** Whether the eventfd of a Worker was written since the last look. */
@@ -66,6 +62,6 @@ export class Post {
   /** Closes what it opened; no Worker may run any more. */
   dispose(): void {
     for (const fd of this.#fds) close(fd);
-    for (const { port1, port2 } of this.#ports) for (const port of [port1, port2]) port.close();
+    this.#messages.dispose();
   }
 }
