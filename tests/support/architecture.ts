@@ -96,6 +96,9 @@ export function wrongsOfFile(path: string, text: string): string[] {
   if (!mayExit && /\bDeno\s*\.\s*exit\b/.test(code)) {
     found.push(`${path} uses Deno.exit, which only the programs and the supervisors may`);
   }
+  if (/(\bfrom|\bimport\s*\(?)\s*"node:/.test(code)) {
+    found.push(`${path} imports from node:, which costs each Worker 1.5 MiB and more`);
+  }
   return found;
 }
 
