@@ -9,7 +9,9 @@ import { FramePort } from "../core/relay/frame_port.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { ServerProxyConn } from "../core/server/server_proxy_conn.ts";
 import { PublicConn } from "../core/server/public_conn.ts";
+import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { Errno } from "../ffi/errno.ts";
+import { unsentBytes } from "../ffi/socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
@@ -30,6 +32,7 @@ class Scene {
   readonly user: Peer;
   readonly counters = new RelayCounters(1, 1).block(0);
   readonly #pipes: PipePool;
+  readonly #sockets: StreamSocket[] = [];
 
   constructor(stage: Stage, timeoutMs: number) {
     this.stage = stage;
@@ -65,12 +68,20 @@ class Scene {
     this.far.sendAll(new Uint8Array(frame.buffer));
     stage.until(() => this.conn.state === "relaying", "the session relays");
     this.far.read(PROXY_FRAME_BYTES).take();
+    this.#taken(socket);
+    this.#sockets.push(socket, visitor.socket);
+  }
+
+  /** The kernel at the other end has acknowledged everything, which it may put off for a moment of real time. */
+  #taken(socket: StreamSocket): void {
+    this.stage.until(() => unsentBytes(socket.fd) === 0, "everything is acknowledged");
   }
 
   /** The LocalServer has ended its side, and the PublicClient knows. */
   localEnds(total = 0): void {
     this.conn.onShutdownPeer(SESSION, total);
     this.stage.step(2);
+    if (total === 0) this.#sockets.forEach((socket) => this.#taken(socket));
   }
 
   /** The PublicClient has ended its side. */
