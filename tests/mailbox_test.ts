@@ -236,8 +236,9 @@ for (const [volley, count, capacity] of [[1, 50_000, 64], [13, 39_000, 4]]) {
     async (post) => {
       const player = { wirings: post.wirings, volley, count };
       const worker = new Worker(new URL("./support/ping_pong_worker.ts", import.meta.url), { type: "module" });
+      const here = Promise.withResolvers<void>();
       const theirs = new Promise<Score>((resolve, reject) => {
-        worker.onmessage = ({ data }) => resolve(data);
+        worker.onmessage = ({ data }) => data === "here" ? here.resolve() : resolve(data);
         worker.onerror = ({ message }) => reject(new Error(message));
       });
       const side = (number: number): Player => ({
@@ -246,6 +247,7 @@ for (const [volley, count, capacity] of [[1, 50_000, 64], [13, 39_000, 4]]) {
         volley,
         count,
       });
+      await here.promise;
       worker.postMessage(side(1));
       const ours = playPingPong(side(0));
       assertEquals(ours, { received: count, misplaced: 0, overslept: 0 });

@@ -12,3 +12,6 @@ scope.onmessage = ({ data }) => {
   scope.postMessage(playPingPong(data));
   scope.close();
 };
+
+// It takes long to get here, above all with the check of the types: the game begins when both are there.
+scope.postMessage("here");
