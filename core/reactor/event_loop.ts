@@ -2,6 +2,7 @@
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Epoll, Poller } from "../../ffi/epoll.ts";
 import { Errno, SystemError } from "../../ffi/errno.ts";
+import { ChannelTable } from "./channel_table.ts";
 import { type Timer, TimerQueue } from "./timer_queue.ts";
 
 /** Something with a descriptor that wants to hear of its events. */
@@ -47,8 +48,7 @@ export class EventLoop {
   /** The timers of this loop. */
   readonly timers: TimerQueue = new TimerQueue();
   readonly #poller: Poller;
-  readonly #channels: (Channel | null)[] = [];
-  readonly #generations: number[] = [];
+  readonly #channels = new ChannelTable<Channel>();
   #tasks: Task[] = [];
   #running: Task[] = [];
   #lastTasks: Task[] = [];
@@ -99,42 +99,32 @@ export class EventLoop {
 
   /** Stops (`false`) or resumes (`true`) the events of a listener, so that a full process does not spin. */
   enableListener(channel: Channel, enabled: boolean): void {
-    this.#poller.modify(channel.fd, enabled ? Epoll.IN : 0, this.#generations[channel.fd]);
+    this.#poller.modify(channel.fd, enabled ? Epoll.IN : 0, this.#channels.generation(channel.fd));
   }
 
   #add(channel: Channel, events: number): void {
     const { fd } = channel;
-    while (this.#generations.length <= fd) {
-      this.#generations.push(0);
-      this.#channels.push(null);
-    }
-    const result = this.#poller.add(fd, events, this.#generations[fd]);
+    const result = this.#poller.add(fd, events, this.#channels.generation(fd));
     if (result < 0) throw new SystemError("epoll_ctl", -result, `watching descriptor ${fd}`);
-    this.#channels[fd] = channel;
+    this.#channels.set(fd, channel);
   }
 
   /** All channels at the moment; a walk over every descriptor number, for rare looks. One may be closed meanwhile. */
-  *channels(): Generator<Channel, void> {
-    for (const channel of this.#channels) if (channel !== null) yield channel;
+  channels(): Iterable<Channel> {
+    return this.#channels;
   }
 
   /** Ends the events of a channel and leaves its descriptor open, as before handing it to another Worker. */
   remove(channel: Channel): void {
-    if (this.#channels[channel.fd] !== channel) return;
-    this.#forget(channel);
+    if (this.#channels.at(channel.fd) !== channel) return;
+    this.#channels.clear(channel.fd);
     this.#poller.remove(channel.fd);
   }
 
   /** Ends the events of a channel and closes its descriptor at the end of this turn. */
   close(channel: Channel): void {
-    if (this.#channels[channel.fd] === channel) this.#forget(channel);
+    if (this.#channels.at(channel.fd) === channel) this.#channels.clear(channel.fd);
     this.#closing.push(channel.fd);
-  }
-
-  #forget(channel: Channel): void {
-    this.#channels[channel.fd] = null;
-    // events of this descriptor that are still in the ready list carry the old generation and reach nobody
-    this.#generations[channel.fd] = (this.#generations[channel.fd] + 1) | 0;
   }
 
   /** Queues a task for this turn, or from within a task for the next one. */
@@ -196,8 +186,9 @@ export class EventLoop {
     const count = this.#wait();
     this.now = this.#clock();
     for (let i = 0; i < count; i++) {
-      const fd = this.#poller.fdAt(i);
-      if (this.#poller.tagAt(i) === this.#generations[fd]) this.#channels[fd]?.onEvents(this.#poller.eventsAt(i));
+      // events of a channel that was removed since carry an old generation and reach nobody
+      const channel = this.#channels.of(this.#poller.fdAt(i) as Descriptor, this.#poller.tagAt(i));
+      if (channel !== null) channel.onEvents(this.#poller.eventsAt(i));
     }
     this.#mail?.deliver();
     if (this.#mayRelease) this.#tasks.push(...this.#held.splice(0));
