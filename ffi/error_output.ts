@@ -19,7 +19,7 @@ const AT_ONCE = 4096;
  * Takes bytes for stderr.
  *
  * @param bytes What to write, 1 byte or more.
- * @returns How many were written, or a negated errno: EAGAIN when the reader is behind, EPIPE when it has gone, ENOSPC ….
+ * @returns How many were written, or a negated errno: EAGAIN when the reader is behind, EPIPE when it has gone, and others.
  */
 export type ErrorOutput = (bytes: Uint8Array) => number;
 

@@ -22,7 +22,7 @@ export function openEventfd(): Descriptor {
 
 /**
  * Makes an eventfd readable. Each call is a new edge for an edge-triggered epoll registration, so the counter need not be
- * read back: it would overflow after 2⁶⁴-2 calls.
+ * read back: it would overflow after 2^64-2 calls.
  *
  * @param fd The eventfd. Any thread.
  */

@@ -63,7 +63,7 @@ export function getPipeCapacity(fd: Descriptor): number {
  *
  * @param from Source: a socket, or a pipe's read end.
  * @param to Destination: a pipe's write end, or a socket.
- * @param bytes The most to move, 1 to 2³¹-1. With 0 the kernel returns 0, which would look like the end of the stream.
+ * @param bytes The most to move, 1 to 2^31-1. With 0 the kernel returns 0, which would look like the end of the stream.
  * @returns How many bytes moved, 0 at the end of the source's stream, or a negated errno. EAGAIN into a pipe means
  *   "nothing to read" or "pipe full": only an empty pipe tells which.
  */

@@ -57,7 +57,7 @@ export function openSocket(family: number): Descriptor | number {
  *
  * @param address Where to listen.
  * @param backlog How many connections may wait for accept, 1 up (the kernel caps it at net.core.somaxconn).
- * @returns Its descriptor, or a negated errno: EADDRINUSE, EACCES, EADDRNOTAVAIL, EMFILE, ….
+ * @returns Its descriptor, or a negated errno: EADDRINUSE, EACCES, EADDRNOTAVAIL, EMFILE and others.
  */
 export function listenOn(address: SocketAddress, backlog = 4096): Descriptor | number {
   const fd = openSocket(address.family);
@@ -76,7 +76,7 @@ export function listenOn(address: SocketAddress, backlog = 4096): Descriptor | n
  * Accepts one connection, non-blocking and close-on-exec. {@linkcode lastAddress} then tells the peer's address.
  *
  * @param listener A listening socket.
- * @returns The connection, or a negated errno: EAGAIN when none waits, EMFILE, ECONNABORTED, ….
+ * @returns The connection, or a negated errno: EAGAIN when none waits, EMFILE, ECONNABORTED and others.
  */
 export function accept(listener: Descriptor): Descriptor | number {
   addressLength[0] = MAX_ADDRESS;

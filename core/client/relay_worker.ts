@@ -1,4 +1,4 @@
-// A relay Worker of the client: ProxyConn ⇄ LocalConn.
+// A relay Worker of the client: ProxyConn <-> LocalConn.
 import { type SocketAddress, withPort } from "../../ffi/socket_address.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
 import type { Notice } from "../protocol/notice_reader.ts";

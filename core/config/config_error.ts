@@ -10,7 +10,7 @@ export class ConfigError extends Error {
 export class UnexpectedValueError extends ConfigError {
   /** The name of this class. */
   override readonly name = "UnexpectedValueError";
-  /** What would be right and what was found, as `expected …, got …`. */
+  /** What would be right and what was found, as `expected ..., got ...`. */
   readonly explanation: string;
 
   /**
@@ -40,7 +40,7 @@ export function describeValue(value: unknown): string {
 
 /** Puts text in double quotes, with line breaks and other control characters escaped, and cut when it is long. */
 export function quote(text: string): string {
-  const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}\u2026` : text;
   return JSON.stringify(shown).replace(
     /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,

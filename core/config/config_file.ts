@@ -85,7 +85,7 @@ function mapping(entries: v.ObjectEntries, settings: SettingsTable): v.GenericSc
     v.unknown(),
     v.check(
       (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-      ({ input }) => `expected keys with values, as in "${known[0]}: …", got ${formOf(input)}`,
+      ({ input }) => `expected keys with values, as in "${known[0]}: \u2026", got ${formOf(input)}`,
     ),
     v.strictObject(entries, (issue) => {
       const key = String(issue.path?.[0]?.key);

@@ -66,8 +66,8 @@ export function proofMatches(expected: string, received: string): boolean {
 
 /**
  * Which of several tokens a client has, by its proof: the place among them, or -1. Every token is tried, also behind the
- * one that matches, so that the time this takes does not tell which. It takes about 5 µs for each, and 80 µs for each of the
- * first few hundred, until they are compiled.
+ * one that matches, so that the time this takes does not tell which. It takes about 5 us for each, and up to 80 us for
+ * each of the first few hundred, until the code is compiled.
  * @throws {RangeError} if a token is empty or the greeting is malformed
  */
 export function provedToken(tokens: readonly string[], greeting: Greeting, received: string): number {

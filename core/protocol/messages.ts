@@ -27,7 +27,7 @@ export interface OfSession {
   session: SessionNo;
 }
 
-/** client → server, the first frame of a ctl_conn. JSON. */
+/** client -> server, the first frame of a ctl_conn. JSON. */
 export interface NewCtlReq extends Tagged<"NewCtlReq"> {
   /** PROTOCOL_VERSION of the client. Any u32 is well-formed, so that the server can say what it expected. */
   version: number;
@@ -39,7 +39,7 @@ export interface NewCtlReq extends Tagged<"NewCtlReq"> {
   program: string;
 }
 
-/** server → client, answers NewCtlReq. JSON. */
+/** server -> client, answers NewCtlReq. JSON. */
 export interface NewCtlChallenge extends Tagged<"NewCtlChallenge"> {
   /** PROTOCOL_VERSION of the server, any u32. */
   version: number;
@@ -49,12 +49,12 @@ export interface NewCtlChallenge extends Tagged<"NewCtlChallenge"> {
   auth: AuthMethod;
 }
 
-/** client → server, answers NewCtlChallenge. JSON. `proof` is 32 bytes as hex with "token", empty with "none". */
+/** client -> server, answers NewCtlChallenge. JSON. `proof` is 32 bytes as hex with "token", empty with "none". */
 export type NewCtlProof =
   | { type: "NewCtlProof"; auth: "token"; proof: string }
   | { type: "NewCtlProof"; auth: "none"; proof: "" };
 
-/** server → client: the client is logged in. JSON. */
+/** server -> client: the client is logged in. JSON. */
 export interface NewCtlAccepted extends Tagged<"NewCtlRsp"> {
   /** Tells the two forms apart. */
   ok: true;
@@ -68,7 +68,7 @@ export interface NewCtlAccepted extends Tagged<"NewCtlRsp"> {
   control: ControlId;
 }
 
-/** server → client: the login failed, and the server closes the ctl_conn. JSON. */
+/** server -> client: the login failed, and the server closes the ctl_conn. JSON. */
 export interface NewCtlRefused extends Tagged<"NewCtlRsp"> {
   /** Tells the two forms apart. */
   ok: false;
@@ -76,10 +76,10 @@ export interface NewCtlRefused extends Tagged<"NewCtlRsp"> {
   reason: string;
 }
 
-/** server → client, ends the login. It may also answer NewCtlReq directly, to refuse. */
+/** server -> client, ends the login. It may also answer NewCtlReq directly, to refuse. */
 export type NewCtlRsp = NewCtlAccepted | NewCtlRefused;
 
-/** client → server: please open a public port. JSON. */
+/** client -> server: please open a public port. JSON. */
 export interface NewTunnelReq extends Tagged<"NewTunnelReq">, OfTunnel {
   /** 1..128 characters, for logs and metrics. */
   name: string;
@@ -91,7 +91,7 @@ export interface NewTunnelReq extends Tagged<"NewTunnelReq">, OfTunnel {
   deny: string[];
 }
 
-/** server → client: the public port is open. JSON. */
+/** server -> client: the public port is open. JSON. */
 export interface NewTunnelAccepted extends Tagged<"NewTunnelRsp">, OfTunnel {
   /** Tells the two forms apart. */
   ok: true;
@@ -101,7 +101,7 @@ export interface NewTunnelAccepted extends Tagged<"NewTunnelRsp">, OfTunnel {
   remote_port: number;
 }
 
-/** server → client: no such public port. JSON. */
+/** server -> client: no such public port. JSON. */
 export interface NewTunnelRefused extends Tagged<"NewTunnelRsp">, OfTunnel {
   /** Tells the two forms apart. */
   ok: false;
@@ -114,7 +114,7 @@ export interface NewTunnelRefused extends Tagged<"NewTunnelRsp">, OfTunnel {
   reason: string;
 }
 
-/** server → client, answers NewTunnelReq. */
+/** server -> client, answers NewTunnelReq. */
 export type NewTunnelRsp = NewTunnelAccepted | NewTunnelRefused;
 
 /** Both ways: this tunnel takes no new connections; its sessions go on. JSON. */
@@ -127,7 +127,7 @@ export interface CloseTunnel extends Tagged<"CloseTunnel">, OfTunnel {
 export type Heartbeat = Tagged<"Heartbeat">;
 
 /**
- * server → client: please connect one more ProxyConn. Binary. It names no tunnel, because a ProxyConn serves any tunnel of
+ * server -> client: please connect one more ProxyConn. Binary. It names no tunnel, because a ProxyConn serves any tunnel of
  * its client: StartProxyConnReq names it, session by session.
  */
 export interface NotifyClientNeedProxy extends Tagged<"NotifyClientNeedProxy"> {
@@ -145,7 +145,7 @@ export interface NotifyProxyShutdownPeerConn extends Tagged<"NotifyProxyShutdown
   total: number;
 }
 
-/** client → server: this session is finished on the client's side. Binary. */
+/** client -> server: this session is finished on the client's side. Binary. */
 export type FreeProxyConnReq = Tagged<"FreeProxyConnReq"> & OfSession;
 
 /** Both ways: an endpoint of this session failed; reset the other one and discard the ProxyConn. Binary. */

@@ -29,7 +29,7 @@ const META_LENGTH = PROXY_META_SET_BYTES - 4;
 export const GREETING_BYTES: number = PREAMBLE_BYTES + PROXY_META_SET_BYTES;
 
 /**
- * The first 36 bytes of a ProxyConn, client → server; `worker` 0..255 and `ticket` as NotifyClientNeedProxy had them. They
+ * The first 36 bytes of a ProxyConn, client -> server; `worker` 0..255 and `ticket` as NotifyClientNeedProxy had them. They
  * are written to `into`, which is new, or holds an earlier greeting.
  * @throws {RangeError} outside these
  */

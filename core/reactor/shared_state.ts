@@ -90,7 +90,7 @@ export class SharedState {
     this.#words[row + TURNS] = (this.#words[row + TURNS] + 1) | 0;
   }
 
-  /** How many turns a Worker's loop has made, modulo 2³². */
+  /** How many turns a Worker's loop has made, modulo 2^32. */
   turns(worker: number): number {
     return Atomics.load(this.#words, this.#row(worker) + TURNS);
   }
@@ -100,7 +100,7 @@ export class SharedState {
     if ((Atomics.add(this.#words, this.#row(worker) + POSTS_HEARD, 1) + 1) % WAKE_EVERY === 0) this.wake(worker);
   }
 
-  /** How many posts of a Worker the supervisor has dealt with so far, modulo 2³². */
+  /** How many posts of a Worker the supervisor has dealt with so far, modulo 2^32. */
   postsHeard(worker: number): number {
     return Atomics.load(this.#words, this.#row(worker) + POSTS_HEARD);
   }

@@ -76,7 +76,7 @@ export function sessionsInBlock(block: Float64Array): number {
 }
 
 /**
- * A view on the counters of all relay Workers of a program; one per thread. Values are doubles: exact to 2⁵³, and an
+ * A view on the counters of all relay Workers of a program; one per thread. Values are doubles: exact to 2^53, and an
  * aligned 8-byte store is seen whole by other threads on x86_64 and aarch64. Memory that no tunnel has used yet is only
  * reserved: the kernel gives it when it is first written.
  */

@@ -1,4 +1,4 @@
-// One direction of a session: source → pipe → destination by splice, byte-exact; or through user space, which is slower,
+// One direction of a session: source -> pipe -> destination by splice, byte-exact; or through user space, which is slower,
 // when no pipe can be had. It knows neither frames nor notices.
 import { Errno } from "../../ffi/errno.ts";
 import { splice } from "../../ffi/pipe.ts";
@@ -34,7 +34,7 @@ const SOURCE_ENDED = 2;
 const ENDED = 4;
 const END_TOLD = 8;
 
-/** Bytes are counted in two small integers: V8 gives a number beyond 2³¹ an object of its own. */
+/** Bytes are counted in two small integers: V8 gives a number beyond 2^31 an object of its own. */
 const GIBIBYTE = 1 << 30;
 
 // one per Worker, for what passes without a pipe: it holds nothing from one call to the next

@@ -3,35 +3,35 @@
 
 /** What a record asks for. */
 export const Record = {
-  /** server acceptor → relay: a PublicConn. [fd, control, tunnel no, row, grant] */
+  /** server acceptor -> relay: a PublicConn. [fd, control, tunnel no, row, grant] */
   PUBLIC_CONN: 1,
-  /** server control → relay: a connection whose greeting names this Worker. [fd, proxy, ticket ×4] */
+  /** server control -> relay: a connection whose greeting names this Worker. [fd, proxy, ticket x 4] */
   PROXY_CONN: 2,
-  /** server control → relay: a client has logged in. [control, grant] */
+  /** server control -> relay: a client has logged in. [control, grant] */
   CONTROL_UP: 3,
-  /** control → relay: the ctl_conn is gone. server: [control]; client: [] */
+  /** control -> relay: the ctl_conn is gone. server: [control]; client: [] */
   CONTROL_LOST: 4,
-  /** server relay → control: [control, proxy, ticket ×4]; client control → relay: [proxy, worker, ticket ×4] */
+  /** server relay -> control: [control, proxy, ticket x 4]; client control -> relay: [proxy, worker, ticket x 4] */
   NEED_PROXY: 5,
-  /** relay ↔ control: [control, proxy, session, total high, total low]; control is 0 on the client */
+  /** relay <-> control: [control, proxy, session, total high, total low]; control is 0 on the client */
   SHUTDOWN_PEER: 6,
-  /** client relay → control → … → server relay: [control, proxy, session]; control is 0 on the client */
+  /** client relay -> control -> ... -> server relay: [control, proxy, session]; control is 0 on the client */
   FREE_PROXY: 7,
-  /** relay ↔ control: [control, proxy, session]; control is 0 on the client */
+  /** relay <-> control: [control, proxy, session]; control is 0 on the client */
   RESET_SESSION: 8,
-  /** server control → acceptor: listen. [tunnel id, control, tunnel no, row, grant, port] */
+  /** server control -> acceptor: listen. [tunnel id, control, tunnel no, row, grant, port] */
   LISTEN: 9,
-  /** server control → acceptor: close a listener. [tunnel id] */
+  /** server control -> acceptor: close a listener. [tunnel id] */
   UNLISTEN: 10,
-  /** server acceptor → control: how a LISTEN went. [tunnel id, port, errno] */
+  /** server acceptor -> control: how a LISTEN went. [tunnel id, port, errno] */
   LISTENING: 11,
-  /** server control → acceptor: a range for the LISTEN to come. [tunnel id, 1 for deny and 0 for allow, bits, ip ×4] */
+  /** server control -> acceptor: a range for the LISTEN to come. [tunnel id, 1 for deny and 0 for allow, bits, ip x 4] */
   LISTEN_RANGE: 12,
 } as const;
 
 const HIGH = 2 ** 32;
 
-/** The upper 32 bits of a byte count up to 2⁵³. */
+/** The upper 32 bits of a byte count up to 2^53. */
 export function highWord(total: number): number {
   return Math.floor(total / HIGH) | 0;
 }

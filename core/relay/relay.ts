@@ -15,9 +15,9 @@ export interface RelayFailure {
 
 /** Both directions of one session after the other on a ProxyConn. One thread. */
 export class Relay {
-  /** Endpoint → ProxyConn. Open when payload may leave for the ProxyConn. */
+  /** Endpoint -> ProxyConn. Open when payload may leave for the ProxyConn. */
   readonly out: Flow;
-  /** ProxyConn → endpoint. Open when what the ProxyConn holds is payload. */
+  /** ProxyConn -> endpoint. Open when what the ProxyConn holds is payload. */
   readonly in: Flow;
   /** Set when the session cannot go on. */
   failure: RelayFailure | null = null;

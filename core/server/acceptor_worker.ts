@@ -49,7 +49,7 @@ class ServerAcceptor implements Reactor {
   readonly #ip = new Int32Array(IP_WORDS);
   readonly #shortage: ShortageLog;
   readonly #room: WaitingRoom;
-  /** PublicConns that were dealt out, modulo 2³². */
+  /** PublicConns that were dealt out, modulo 2^32. */
   #dealt = 0;
   #nextRelay = 0;
 

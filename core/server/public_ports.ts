@@ -122,7 +122,7 @@ function keyOf({ bind }: Grant, port: number): string {
 /** Ports for a reason, which is cut when it is long. */
 function shown(ports: readonly PortRange[]): string {
   const text = formatPortRanges(ports);
-  return `ports ${text.length > 80 ? `${text.slice(0, 80).replace(/, [^,]*$/, "")}, …` : text}`;
+  return `ports ${text.length > 80 ? `${text.slice(0, 80).replace(/, [^,]*$/, "")}, \u2026` : text}`;
 }
 
 /** Whose a port is; of a client with another token not more than that. */

@@ -1,4 +1,4 @@
-// A relay Worker of the server: PublicConn ⇄ ProxyConn.
+// A relay Worker of the server: PublicConn <-> ProxyConn.
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
 import { newTicket, sameTicket, type Ticket, ticketAt } from "../protocol/ticket.ts";

@@ -36,7 +36,7 @@ export class WaitingRoom {
   /**
    * How many wait, those included that are on their way to a relay Worker.
    *
-   * @param dealt How many PublicConns the acceptor has dealt out since the start, modulo 2³².
+   * @param dealt How many PublicConns the acceptor has dealt out since the start, modulo 2^32.
    */
   waiting(dealt: number): number {
     let waiting = dealt;

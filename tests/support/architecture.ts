@@ -99,6 +99,13 @@ export function wrongsOfFile(path: string, text: string): string[] {
   if (/(\bfrom|\bimport\s*\(?)\s*"node:/.test(code)) {
     found.push(`${path} imports from node:, which costs each Worker 1.5 MiB and more`);
   }
+  // deno-lint-ignore no-control-regex -- these are the characters of ASCII
+  const strange = /[^\x00-\x7f]/.exec(text);
+  if (strange !== null) {
+    found.push(
+      `${path} has a ${strange[0]}: V8 keeps a copy of a text that is not ASCII for each Worker, two bytes a letter`,
+    );
+  }
   return found;
 }
 
