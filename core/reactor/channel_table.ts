@@ -28,7 +28,7 @@ export class ChannelTable<Channel> {
     return page.channels[fd & SLOT_MASK];
   }
 
-  /** How many channels have left that descriptor's place, modulo 2³²; a new channel is of that generation. */
+  /** How many channels have left that descriptor's place, modulo 2^32; a new channel is of that generation. */
   generation(fd: Descriptor): number {
     return this.#page(fd).generations[fd & SLOT_MASK];
   }
