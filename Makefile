@@ -8,8 +8,13 @@ DENO_COMPILE ?= $(DENO_RUN)
 
 # Options for the programs and for `deno test`.
 ARGS ?=
+# Tests that wait more than they work: they run beside the others.
+WAITING := $(patsubst %,tests/%_test.ts,allow_deny auth_e2e command_line_e2e idle_proxy_conn kill local_server logging \
+  original_failures reconnect reset scoping secrets server_relay_worker stop worker_group)
+empty :=
+comma := ,
 # What `make test` runs. The test of the executables needs them built: .ci/run names it.
-TEST ?= tests/ --ignore=tests/executables_test.ts,tests/faults/
+TEST ?= tests/ --ignore=tests/executables_test.ts,tests/faults/,$(subst $(empty) $(empty),$(comma),$(WAITING)) -- $(WAITING)
 # Seconds after which a test run is stopped.
 TEST_LIMIT ?= 600
 
@@ -32,10 +37,10 @@ demo: ## move a page and 256 MiB both ways through two tunnels, on this machine
 	@$(DENO_RUN) run --allow-all --quiet examples/demo.ts
 
 test: ## run the tests; a part of them with TEST=tests/foo_test.ts, options for deno test in ARGS
-	@tools/run_tests $(TEST_LIMIT) $(TEST) $(ARGS)
+	@ARGS='$(ARGS)' tools/run_tests $(TEST_LIMIT) $(TEST)
 
 test-faults: ## break links, programs and peers under load, and see that everything recovers
-	@tools/run_tests 600 tests/faults/ $(ARGS)
+	@ARGS='$(ARGS)' tools/run_tests 600 tests/faults/
 
 fuzz: ## throw at least INPUTS=5000000 inputs, good and bad, at everything that parses; SEED, TARGET, INPUT repeat one
 	@$(DENO_RUN) run --allow-all --quiet --v8-flags=--expose-gc tests/fuzz/main.ts
