@@ -161,6 +161,22 @@ testClient(
   },
 );
 
+testClient("what was told of a session that is over is told again when it may be lost, and of no other", (s, stage) => {
+  s.conn.tellAgain();
+  assertEquals(s.told, [], "before the first session");
+  s.start(1);
+  const local = s.local();
+  s.conn.tellAgain();
+  assertEquals(s.told, [], "in a session");
+  local.sendAll("answer");
+  local.finish();
+  s.end(1, 0);
+  stage.until(() => s.conn.state === "idle", "the end of the session");
+  assertEquals(s.told.splice(0), ["end 1 6", "free 1"]);
+  s.conn.tellAgain();
+  assertEquals(s.told, ["end 1 6", "free 1"]);
+});
+
 testClient("ten megabytes each way arrive byte for byte", (s, stage) => {
   const [up, down] = [noise(1, 10_000_000), noise(2, 10_000_000)];
   s.start(1);

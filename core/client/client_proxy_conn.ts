@@ -156,6 +156,16 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
     this.around.loop.enqueue(this);
   }
 
+  /**
+   * What was told of the last session may be lost, and it is told again: the server would wait for ever for the end of a
+   * session that has ended here. What it has heard already names a session that is over, and is ignored.
+   */
+  tellAgain(): void {
+    if (this.state !== "idle" || this.session === 0) return;
+    this.owner.shutdownPeer(this.id, this.session, this.relay.out.moved, false);
+    this.owner.free(this.id, this.session);
+  }
+
   /** The start of a session may be on its way, which is served; the server closes this ProxyConn when it knows as well. */
   protected override onOrphaned(): void {}
 

@@ -171,7 +171,11 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     for (const [worker, present] of this.#noticeConns) {
       if (present !== conn) continue;
       this.#noticeConns.delete(worker);
-      for (const proxy of [...this.#proxies.values()]) if (proxy.worker === worker) proxy.orphan();
+      for (const proxy of [...this.#proxies.values()]) {
+        if (proxy.worker !== worker) continue;
+        proxy.tellAgain();
+        proxy.orphan();
+      }
     }
   }
 

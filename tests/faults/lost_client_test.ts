@@ -164,6 +164,37 @@ async function losesPool(way: "lost in between" | "client" | "server"): Promise<
   await heldAgain(before, 45_000);
 }
 
+/** The end of a stream is told by a notice connection that is lost, while all else is well. */
+async function losesNotices(): Promise<void> {
+  await using pair = await startFarPair();
+  const { network, proxyPort, addresses } = pair;
+  const before = await heldAfterStart(pair);
+  const [visitor, service] = await session(pair, addresses[0]);
+  await Promise.all([writePayload(visitor, 1, 100_000).then(() => visitor.closeWrite()), readToEnd(service)]);
+  const look = (side: "client" | "server") => {
+    const port = side === "client" ? `dport = :${proxyPort}` : `sport = :${proxyPort}`;
+    const flags = ["--oneline", "--no-header", "--tcp", "--numeric", "--info", "state", "established"];
+    return network[side].tool("ss", [...flags, port]);
+  };
+  // nothing is left that would have the server find out by itself
+  await until("all is acknowledged", () => look("server"), (conns) => !conns.includes("unacked"));
+  const others: number[] = [];
+  for (const conn of (await look("client")).trim().split("\n")) {
+    const [, port] = /:(\d+)\s+\S+:\d+\s/.exec(conn)!;
+    const received = /\bbytes_received:(\d+)/.exec(conn)?.[1] ?? 0;
+    if (Number(received) < 100_000) others.push(Number(port));
+  }
+  assert(others.length > 0);
+  await network.lose(others);
+  await writePayload(service, 2, 100_000);
+  service.close();
+  const { bytes, sha256 } = await soon("the answer and its end", readToEnd(visitor));
+  assertEquals([bytes, sha256], [100_000, payloadSha256(2, 100_000)]);
+  visitor.close();
+  await network.mend();
+  await heldAgain(before, 45_000);
+}
+
 /** A client is there before everything that it needs, and then its server moves. */
 async function findsServer(): Promise<void> {
   await using stack = new AsyncDisposableStack();
@@ -224,6 +255,7 @@ Deno.test({
         "a client that finds no name, no way or no server, or its server elsewhere, is there in the end",
         findsServer,
       ),
+      step("the end of a stream arrives when the notice of it is lost", losesNotices),
       ...(["lost in between", "client", "server"] as const).map((way) =>
         step(`pooled connections that are gone cost no visitor a byte: ${way}`, () => losesPool(way))
       ),
