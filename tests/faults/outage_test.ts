@@ -20,7 +20,7 @@ const LONG_MS = 60_000;
 /** Ms after the link for the tunnels to be back: the bound that is promised. */
 const BACK_MS = 5000;
 /** Ms after a long outage for both to find by keepalive what the other has given up meanwhile. */
-const ENDED_MS = 45_000;
+const ENDED_MS = 75_000;
 /** Bytes of a transfer that is under way when the link goes down, and Mbit/s of the link meanwhile. */
 const TRANSFER = 12_000_000;
 const MBIT = 50;
