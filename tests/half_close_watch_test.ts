@@ -68,20 +68,20 @@ class Scene {
     this.far.sendAll(new Uint8Array(frame.buffer));
     stage.until(() => this.conn.state === "relaying", "the session relays");
     this.far.read(PROXY_FRAME_BYTES).take();
-    this.#taken(socket);
     this.#sockets.push(socket, visitor.socket);
+    this.settle();
   }
 
   /** The kernel at the other end has acknowledged everything, which it may put off for a moment of real time. */
-  #taken(socket: StreamSocket): void {
-    this.stage.until(() => unsentBytes(socket.fd) === 0, "everything is acknowledged");
+  settle(): void {
+    this.stage.until(() => this.#sockets.every(({ fd }) => unsentBytes(fd) === 0), "everything is acknowledged");
   }
 
   /** The LocalServer has ended its side, and the PublicClient knows. */
   localEnds(total = 0): void {
     this.conn.onShutdownPeer(SESSION, total);
     this.stage.step(2);
-    if (total === 0) this.#sockets.forEach((socket) => this.#taken(socket));
+    if (total === 0) this.settle();
   }
 
   /** The PublicClient has ended its side. */
@@ -234,6 +234,7 @@ testWatch("a session whose ctl_conn is lost is watched as well", (s) => {
   s.far.finish();
   s.stage.step(3);
   assertEquals(s.user.read().state, "end");
+  s.settle();
   s.pass(HOUR_MS + 240_000);
   assertEquals(s.conn.state, "closed");
 });
