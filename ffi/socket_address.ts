@@ -66,6 +66,9 @@ export function unixAddress(path: string): SocketAddress {
 
 /** How many 32-bit words {@linkcode readIp} writes. */
 export const IP_WORDS = 4;
+/** The third word of an IPv4 address in its IPv6 form; the first two are 0. */
+const MAPPED_WORD = 0xffff;
+const scratchIp = new Int32Array(IP_WORDS);
 
 /**
  * Reads the IP out of a struct that the kernel has stored, without allocating: the 128 bits of an IPv6 address as four
@@ -78,7 +81,7 @@ export function readIp(struct: Uint8Array, ip: Int32Array): void {
   const v6 = struct[littleEndian ? 0 : 1] === Family.INET6;
   ip[0] = v6 ? wordAt(struct, INET6_OFFSET) : 0;
   ip[1] = v6 ? wordAt(struct, INET6_OFFSET + 4) : 0;
-  ip[2] = v6 ? wordAt(struct, INET6_OFFSET + 8) : 0xffff;
+  ip[2] = v6 ? wordAt(struct, INET6_OFFSET + 8) : MAPPED_WORD;
   ip[3] = wordAt(struct, v6 ? INET6_OFFSET + 12 : INET_OFFSET);
 }
 
@@ -122,11 +125,18 @@ export function formatAddress(address: SocketAddress): string {
 
 /** Whether packets to or from an address stay on this host: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, or a unix socket. */
 export function isLoopback(address: SocketAddress): boolean {
-  const { family, bytes } = address;
-  if (family === Family.UNIX) return true;
-  if (family === Family.INET) return bytes[INET_OFFSET] === 127;
-  const number = bytes.subarray(INET6_OFFSET, INET6_OFFSET + 16);
-  const zeros = number.subarray(0, 10).every((byte) => byte === 0);
-  if (zeros && number[10] === 0xff && number[11] === 0xff) return number[12] === 127;
-  return zeros && number.subarray(10, 15).every((byte) => byte === 0) && number[15] === 1;
+  if (address.family === Family.UNIX) return true;
+  readIp(address.bytes, scratchIp);
+  return isLoopbackIp(scratchIp);
+}
+
+/** The same for an IP as {@linkcode readIp} writes it. */
+export function isLoopbackIp(ip: ArrayLike<number>): boolean {
+  if (isIpv4(ip)) return ip[3] >>> 24 === 127;
+  return ip[0] === 0 && ip[1] === 0 && ip[2] === 0 && ip[3] === 1;
+}
+
+/** Whether an IP as {@linkcode readIp} writes it is an IPv4 address, also one that came by IPv6 (`::ffff:192.0.2.1`). */
+export function isIpv4(ip: ArrayLike<number>): boolean {
+  return ip[0] === 0 && ip[1] === 0 && ip[2] === MAPPED_WORD;
 }

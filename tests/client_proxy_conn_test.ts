@@ -22,12 +22,12 @@ import {
 } from "../core/protocol/proxy_frame.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
-import { FramePort } from "../core/relay/frame_port.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import type { Notices } from "../core/relay/proxy_conn.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { accepted, listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";
+import { quietSurroundings } from "./support/surroundings.ts";
 
 /** The tunnel whose sessions these are. */
 const TUNNEL = placeOf(1 as TunnelRow);
@@ -65,14 +65,7 @@ class Scene {
       onProxyClosed: () => this.closed = true,
     };
     const { socket, peer } = stage.connect();
-    const around = {
-      loop: stage.loop,
-      pipes: this.#pipes,
-      frames: new FramePort(),
-      counters: this.counters,
-      debugging: false,
-      debug() {},
-    };
+    const around = quietSurroundings(stage.loop, this.#pipes, this.counters);
     this.far = peer;
     this.conn = new ClientProxyConn(proxyId(9), 0, socket, around, owner);
     stage.step();

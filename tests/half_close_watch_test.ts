@@ -5,7 +5,6 @@ import type { ProxyId, SessionNo } from "../core/protocol/ids.ts";
 import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../core/protocol/proxy_frame.ts";
 import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { HalfCloseWatch } from "../core/relay/half_close_watch.ts";
-import { FramePort } from "../core/relay/frame_port.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { ServerProxyConn } from "../core/server/server_proxy_conn.ts";
 import { PublicConn } from "../core/server/public_conn.ts";
@@ -14,6 +13,7 @@ import { Errno } from "../ffi/errno.ts";
 import { unsentBytes } from "../ffi/socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
+import { quietSurroundings } from "./support/surroundings.ts";
 
 const HOUR_MS = 3_600_000;
 const ROW = 0 as TunnelRow;
@@ -38,14 +38,7 @@ class Scene {
     this.stage = stage;
     this.#pipes = new PipePool();
     new HalfCloseWatch(stage.loop, timeoutMs);
-    const around = {
-      loop: stage.loop,
-      pipes: this.#pipes,
-      frames: new FramePort(),
-      counters: this.counters,
-      debugging: false,
-      debug() {},
-    };
+    const around = quietSurroundings(stage.loop, this.#pipes, this.counters);
     const owner = {
       onIdle() {},
       onSilent() {},

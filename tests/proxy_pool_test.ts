@@ -18,13 +18,13 @@ import {
   type StartStatus,
 } from "../core/protocol/proxy_frame.ts";
 import { Count, placeOf, RelayCounters, sessionsInBlock, type TunnelRow } from "../core/relay/counters.ts";
-import { FramePort } from "../core/relay/frame_port.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { ProxyPool } from "../core/server/proxy_pool.ts";
 import { PublicConn } from "../core/server/public_conn.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
+import { quietSurroundings } from "./support/surroundings.ts";
 
 /** The tunnel whose sessions these are. */
 const TUNNEL = placeOf(1 as TunnelRow);
@@ -50,14 +50,7 @@ class Scene {
   constructor(stage: Stage, poolCount: number) {
     this.stage = stage;
     this.#pipes = new PipePool();
-    const around = {
-      loop: stage.loop,
-      pipes: this.#pipes,
-      frames: new FramePort(),
-      counters: this.counters,
-      debugging: false,
-      debug() {},
-    };
+    const around = quietSurroundings(stage.loop, this.#pipes, this.counters);
     const notices = {
       shutdownPeer: (proxy: ProxyId, session: SessionNo, total: number) =>
         this.told.push(`end ${proxy} ${session} ${total}`),

@@ -64,8 +64,9 @@ export async function runClient(config: ClientConfig): Promise<void> {
     onReport(_worker, report) {
       if ((report as ResolveReport).kind !== "resolve") throw new Error("A Worker reports something unknown");
       void names.ask().then((resolved) => {
+        const message = resolvedMessage(resolved);
         // the control Worker last: what it then tells the others refers to these addresses
-        for (const worker of [...relays, CONTROL]) program.post(worker, resolvedMessage(resolved));
+        for (const worker of [...relays, CONTROL]) program.post(worker, message);
       });
     },
   });

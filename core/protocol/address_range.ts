@@ -7,8 +7,6 @@ export const MAX_RANGES = 64;
 
 /** The bits in front of an IPv4 address in its IPv6 form. */
 export const MAPPED_BITS = 96;
-/** The third word of an IPv4 address in its IPv6 form; the first two are 0. */
-export const MAPPED_WORD = 0xffff;
 
 /** All addresses that begin with the same bits. IPv4 ones are in their IPv6 form, with 96 bits more. */
 export interface AddressRange {

@@ -3,7 +3,7 @@
 // than half of its throughput (docs/performance.md). It knows no kind of connection.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { congestionControl, readLastIp, setCongestionControl } from "../../ffi/socket.ts";
-import { IP_WORDS } from "../../ffi/socket_address.ts";
+import { IP_WORDS, isLoopbackIp } from "../../ffi/socket_address.ts";
 
 /** Does not pace, is part of every kernel, and may be chosen by every user (tcp(7)). */
 const UNPACED = new TextEncoder().encode("reno");
@@ -33,9 +33,4 @@ export function paceFromAfar(fd: Descriptor): void {
   if (!paced) return;
   readLastIp(ip);
   if (!isLoopbackIp(ip)) setCongestionControl(fd, paced);
-}
-
-function isLoopbackIp([a, b, c, d]: Int32Array): boolean {
-  if (a !== 0 || b !== 0) return false;
-  return c === 0xffff ? d >>> 24 === 127 : c === 0 && d === 1;
 }

@@ -1,5 +1,6 @@
 // Who may connect, by address: an allow list and a deny list. It must never know sockets or tunnels.
-import { type AddressRange, MAPPED_BITS, MAPPED_WORD, maskWord } from "../protocol/address_range.ts";
+import { isIpv4 } from "../../ffi/socket_address.ts";
+import { type AddressRange, MAPPED_BITS, maskWord } from "../protocol/address_range.ts";
 
 /** Ranges of one family side by side, so that a look at them allocates nothing: `width` words of address, then of mask. */
 class RangeTable {
@@ -36,14 +37,13 @@ class AddressList {
   readonly #v6: RangeTable;
 
   constructor(ranges: readonly AddressRange[]) {
-    const mapped = ({ ip: [a, b, c], bits }: AddressRange) =>
-      bits >= MAPPED_BITS && a === 0 && b === 0 && c === MAPPED_WORD;
+    const mapped = ({ ip, bits }: AddressRange) => bits >= MAPPED_BITS && isIpv4(ip);
     this.#v4 = new RangeTable(ranges.filter(mapped), 1);
     this.#v6 = new RangeTable(ranges.filter((range) => !mapped(range)), 4);
   }
 
   has(ip: Int32Array): boolean {
-    return ip[0] === 0 && ip[1] === 0 && ip[2] === MAPPED_WORD ? this.#v4.has(ip) : this.#v6.has(ip);
+    return isIpv4(ip) ? this.#v4.has(ip) : this.#v6.has(ip);
   }
 }
 
