@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { internetAddress, IP_WORDS, readIp } from "../ffi/socket_address.ts";
 import { addressRanges, parseAddressRange } from "../core/protocol/address_range.ts";
-import { AddressFilter } from "../core/server/address_filter.ts";
+import { AddressFilter } from "../core/server/policy/address_filter.ts";
 import { parseRange } from "../core/config/address_range.ts";
 import { UnexpectedValueError } from "../core/config/config_error.ts";
 import { assert, assertEquals, assertThrows } from "./support/assert.ts";

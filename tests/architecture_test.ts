@@ -112,13 +112,29 @@ Deno.test("the checker finds an arrow that points the wrong way", () => {
 Deno.test("the checker keeps server and client apart, on every level", () => {
   const madeUp: ImportGraph = new Map([
     ["client.ts", ["core/server/supervisor.ts"]],
-    ["core/client/control.ts", ["core/server/control.ts"]],
-    ["core/server/control.ts", ["core/client/control.ts"]],
+    ["core/client/supervisor.ts", ["core/server/control/control.ts"]],
+    ["core/server/control/control.ts", ["core/client/supervisor.ts"]],
   ]);
   assertEquals(wrongArrows(madeUp), [
     'client.ts imports core/server/supervisor.ts: "client.ts" must not know "core/server"',
-    'core/client/control.ts imports core/server/control.ts: "core/client" must not know "core/server"',
-    'core/server/control.ts imports core/client/control.ts: "core/server" must not know "core/client"',
+    'core/client/supervisor.ts imports core/server/control/control.ts: "core/client" must not know "core/server/control"',
+    'core/server/control/control.ts imports core/client/supervisor.ts: "core/server/control" must not know "core/client"',
+  ]);
+});
+
+Deno.test("the checker keeps the Workers of one side apart, and policy from all of them", () => {
+  const madeUp: ImportGraph = new Map([
+    ["core/server/acceptor/acceptor_worker.ts", ["core/server/relay/proxy_pool.ts", "core/server/policy/grant.ts"]],
+    ["core/server/relay/relay_worker.ts", ["core/server/worker_config.ts", "core/server/control/control_map.ts"]],
+    ["core/server/policy/grant.ts", ["core/server/control/control.ts", "core/reactor/event_loop.ts"]],
+    ["core/server/supervisor.ts", ["core/server/control/control_map.ts"]],
+  ]);
+  assertEquals(wrongArrows(madeUp), [
+    'core/server/acceptor/acceptor_worker.ts imports core/server/relay/proxy_pool.ts: "core/server/acceptor" must not know "core/server/relay"',
+    'core/server/relay/relay_worker.ts imports core/server/control/control_map.ts: "core/server/relay" must not know "core/server/control"',
+    'core/server/policy/grant.ts imports core/server/control/control.ts: "core/server/policy" must not know "core/server/control"',
+    'core/server/policy/grant.ts imports core/reactor/event_loop.ts: "core/server/policy" must not know "core/reactor"',
+    'core/server/supervisor.ts imports core/server/control/control_map.ts: "core/server" must not know "core/server/control"',
   ]);
 });
 
@@ -148,8 +164,8 @@ Deno.test("the checker finds what a file must not do, and not what its comments 
     "core/relay/relay.ts does not start with a comment that says what it is for",
     "core/relay/relay.ts calls Deno.dlopen, which only ffi/ may",
   ]);
-  assertEquals(wrongsOfFile("core/server/control_worker.ts", "// Why.\nDeno.exit(1);\n"), [
-    "core/server/control_worker.ts uses Deno.exit, which only the programs and the supervisors may",
+  assertEquals(wrongsOfFile("core/server/control/control_worker.ts", "// Why.\nDeno.exit(1);\n"), [
+    "core/server/control/control_worker.ts uses Deno.exit, which only the programs and the supervisors may",
   ]);
   assertEquals(wrongsOfFile("core/relay/relay.ts", `// Why.\n${"\n".repeat(400)}`), [
     "core/relay/relay.ts has 401 lines, more than 400",

@@ -1,6 +1,6 @@
 // The delays between attempts to reach the server.
 
-import { Backoff } from "../core/client/backoff.ts";
+import { Backoff } from "../core/client/control/backoff.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 
 const ALMOST_ONE = 1 - Number.EPSILON;

@@ -5,8 +5,8 @@ import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { Errno } from "../ffi/errno.ts";
 import { accept } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
-import { ClientProxyConn, type ClientProxyOwner } from "../core/client/client_proxy_conn.ts";
-import { LocalConnector } from "../core/client/local_connector.ts";
+import { ClientProxyConn, type ClientProxyOwner } from "../core/client/relay/client_proxy_conn.ts";
+import { LocalConnector } from "../core/client/relay/local_connector.ts";
 import { proxyId, type SessionNo, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import {
   decodeStartNoticesRsp,

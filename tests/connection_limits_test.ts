@@ -2,7 +2,7 @@
 
 import type { TunnelRow } from "../core/relay/counters.ts";
 import { ConnectionCounts } from "../core/server/connection_counts.ts";
-import { ConnectionLimits } from "../core/server/connection_limits.ts";
+import { ConnectionLimits } from "../core/server/acceptor/connection_limits.ts";
 import type { LogFields } from "../core/reactor/reactor_worker.ts";
 import type { PortRules } from "../core/server/worker_config.ts";
 import { internetAddress } from "../ffi/socket_address.ts";

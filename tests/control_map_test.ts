@@ -6,9 +6,9 @@ import { type ControlId, proxyId, sessionNo, tunnelNo } from "../core/protocol/i
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import type { LogFields } from "../core/reactor/reactor_worker.ts";
 import { RelayCounters } from "../core/relay/counters.ts";
-import { ControlMap, type ControlMapActions, type SessionMessage } from "../core/server/control_map.ts";
-import type { Control, Tunnel } from "../core/server/control.ts";
-import { TunnelRows } from "../core/server/tunnel_rows.ts";
+import { ControlMap, type ControlMapActions, type SessionMessage } from "../core/server/control/control_map.ts";
+import type { Control, Tunnel } from "../core/server/control/control.ts";
+import { TunnelRows } from "../core/server/control/tunnel_rows.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { exchange, messagesAt, only } from "./support/ctl_peer.ts";
 import { grant } from "./support/grants.ts";

@@ -10,7 +10,7 @@ import {
 } from "../core/relay/counters.ts";
 import { sessionsInBlock } from "../core/relay/counters.ts";
 import { TunnelBook, type TunnelReport } from "../core/relay/tunnel_book.ts";
-import { type OwnedRow, TunnelRows } from "../core/server/tunnel_rows.ts";
+import { type OwnedRow, TunnelRows } from "../core/server/control/tunnel_rows.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 
 const row = (number: number) => number as TunnelRow;

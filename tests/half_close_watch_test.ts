@@ -6,8 +6,8 @@ import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../core/prot
 import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { HalfCloseWatch } from "../core/relay/half_close_watch.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
-import { ServerProxyConn } from "../core/server/server_proxy_conn.ts";
-import { PublicConn } from "../core/server/public_conn.ts";
+import { ServerProxyConn } from "../core/server/relay/server_proxy_conn.ts";
+import { PublicConn } from "../core/server/relay/public_conn.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { Errno } from "../ffi/errno.ts";
 import { unsentBytes } from "../ffi/socket.ts";

@@ -4,7 +4,7 @@ import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { Errno } from "../ffi/errno.ts";
 import { accept, connect, listenOn, openSocket, takeSocketError } from "../ffi/socket.ts";
 import { Family, type SocketAddress, unixAddress } from "../ffi/socket_address.ts";
-import { LocalConnector } from "../core/client/local_connector.ts";
+import { LocalConnector } from "../core/client/relay/local_connector.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { withoutDescriptors } from "./support/descriptors.ts";

@@ -3,12 +3,12 @@
 import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { listenOn } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
-import { ProxyConnector, TICKET_MS } from "../core/client/proxy_connector.ts";
+import { ProxyConnector, TICKET_MS } from "../core/client/relay/proxy_connector.ts";
 import { proxyId } from "../core/protocol/ids.ts";
 import { encodePreambleAndMeta, PREAMBLE_BYTES } from "../core/protocol/preamble.ts";
 import { newTicket, type Ticket } from "../core/protocol/ticket.ts";
 import { StreamSocket } from "../core/reactor/stream_socket.ts";
-import { ProxyGreeting } from "../core/server/proxy_greeting.ts";
+import { ProxyGreeting } from "../core/server/control/proxy_greeting.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { withoutDescriptors } from "./support/descriptors.ts";
 import { accepted, listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";

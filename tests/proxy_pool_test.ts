@@ -19,8 +19,8 @@ import {
 } from "../core/protocol/proxy_frame.ts";
 import { Count, placeOf, RelayCounters, sessionsInBlock, type TunnelRow } from "../core/relay/counters.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
-import { ProxyPool } from "../core/server/proxy_pool.ts";
-import { PublicConn } from "../core/server/public_conn.ts";
+import { ProxyPool } from "../core/server/relay/proxy_pool.ts";
+import { PublicConn } from "../core/server/relay/public_conn.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";

@@ -1,6 +1,6 @@
 // What a log says of PublicClients that are refused: the first at once, then how many, once a minute.
 
-import { RefusalLog } from "../core/server/refusal_log.ts";
+import { RefusalLog } from "../core/server/acceptor/refusal_log.ts";
 import { assertEquals } from "./support/assert.ts";
 import { accepted, listenSomewhere, testOnStage } from "./support/stage.ts";
 

@@ -1,10 +1,10 @@
 // The client's link to its server: which address is tried when, and how soon again.
 
-import { ServerLink } from "../core/client/server_link.ts";
+import { ServerLink } from "../core/client/control/server_link.ts";
 import type { Resolved } from "../core/client/worker_config.ts";
 import type { CtlConn } from "../core/protocol/ctl_conn.ts";
 import { controlId } from "../core/protocol/ids.ts";
-import { Login } from "../core/server/login.ts";
+import { Login } from "../core/server/control/login.ts";
 import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { resetOnClose } from "../ffi/socket.ts";
 import { formatAddress, internetAddress, type SocketAddress } from "../ffi/socket_address.ts";

@@ -1,14 +1,14 @@
 // The login, both sides of it: who gets in, who is told why not, and who is not believed.
 
 import { internetAddress, type SocketAddress, unixAddress } from "../ffi/socket_address.ts";
-import { ServerLogin } from "../core/client/server_login.ts";
+import { ServerLogin } from "../core/client/control/server_login.ts";
 import { clientProof, newInstance, newNonce, serverProof } from "../core/protocol/auth.ts";
 import type { CtlConn } from "../core/protocol/ctl_conn.ts";
 import { controlId } from "../core/protocol/ids.ts";
 import type { CtlMessage, NewCtlReq } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import { PROTOCOL_VERSION } from "../core/protocol/wire.ts";
-import { type LoggedIn, Login } from "../core/server/login.ts";
+import { type LoggedIn, Login } from "../core/server/control/login.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./support/assert.ts";
 import { bytesOf, exchange, messagesAt, only } from "./support/ctl_peer.ts";
 import { grant } from "./support/grants.ts";

@@ -17,7 +17,7 @@ import type { WorkerPost, WorkerStart } from "../core/reactor/reactor_worker.ts"
 import { Phase } from "../core/reactor/shared_state.ts";
 import { RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { ConnectionCounts } from "../core/server/connection_counts.ts";
-import { MOST_TUNNELS } from "../core/server/tunnel_rows.ts";
+import { MOST_TUNNELS } from "../core/server/worker_config.ts";
 import { WaitingRoom } from "../core/server/waiting_room.ts";
 import { Record } from "../core/relay/records.ts";
 import { ACCEPTOR, CONTROL, FIRST_RELAY, type RelayConfig } from "../core/server/worker_config.ts";

@@ -1,9 +1,9 @@
 // Who goes when there are too many strangers, who counts as one peer, and how long a peer waits that has failed before.
 
 import { internetAddress, unixAddress } from "../ffi/socket_address.ts";
-import { LoginThrottle } from "../core/server/login_throttle.ts";
-import { networkOf } from "../core/server/network.ts";
-import { type Stranger, StrangerLimit } from "../core/server/stranger_limit.ts";
+import { LoginThrottle } from "../core/server/policy/login_throttle.ts";
+import { networkOf } from "../core/server/policy/network.ts";
+import { type Stranger, StrangerLimit } from "../core/server/policy/stranger_limit.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 
 /** Strangers by their names: `here` are those that have not been evicted. */

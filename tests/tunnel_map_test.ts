@@ -1,6 +1,6 @@
 // The client's tunnels: asked for at every login, up, refused and asked for again.
 
-import { TunnelMap } from "../core/client/tunnel_map.ts";
+import { TunnelMap } from "../core/client/control/tunnel_map.ts";
 import type { TunnelPlan } from "../core/client/worker_config.ts";
 import { CtlConn } from "../core/protocol/ctl_conn.ts";
 import { tunnelNo } from "../core/protocol/ids.ts";

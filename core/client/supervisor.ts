@@ -42,13 +42,13 @@ export async function runClient(config: ClientConfig): Promise<void> {
     workers: [
       {
         name: "control",
-        module: new URL("./control_worker.ts", import.meta.url),
+        module: new URL("./control/control_worker.ts", import.meta.url),
         config: controlConfig(config),
         hears: relays,
       },
       ...relays.map((_, index): WorkerSpec => ({
         name: `relay-${index}`,
-        module: new URL("./relay_worker.ts", import.meta.url),
+        module: new URL("./relay/relay_worker.ts", import.meta.url),
         config: {
           index,
           relays: relays.length,

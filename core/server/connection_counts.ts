@@ -1,7 +1,7 @@
 // How many PublicConns are open: of the server, of each grant, and on each tunnel, in shared memory. The acceptor Worker
 // counts those that it lets in, and the relay Worker that has one counts it out. It limits nothing.
 import type { TunnelRow } from "../relay/counters.ts";
-import { MOST_TUNNELS } from "./tunnel_rows.ts";
+import { MOST_TUNNELS } from "./worker_config.ts";
 
 /** A view on the counts; one per thread. Any thread may call anything. */
 export class ConnectionCounts {

@@ -12,8 +12,7 @@ import { RelayCounters } from "../relay/counters.ts";
 import { shareDescriptors } from "../relay/descriptor_share.ts";
 import { Program, StartError } from "../supervisor/program.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
-import { type Grant, grantsOf } from "./grant.ts";
-import { MOST_TUNNELS } from "./tunnel_rows.ts";
+import { type Grant, grantsOf } from "./policy/grant.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 import {
   ACCEPTOR,
@@ -21,6 +20,7 @@ import {
   CONTROL,
   type ControlConfig,
   FIRST_RELAY,
+  MOST_TUNNELS,
   type PortRules,
   type RelayConfig,
 } from "./worker_config.ts";
@@ -57,7 +57,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
     workers: [
       {
         name: "control",
-        module: new URL("./control_worker.ts", import.meta.url),
+        module: new URL("./control/control_worker.ts", import.meta.url),
         config: {
           ctlListener,
           proxyListener,
@@ -74,7 +74,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
       },
       {
         name: "acceptor",
-        module: new URL("./acceptor_worker.ts", import.meta.url),
+        module: new URL("./acceptor/acceptor_worker.ts", import.meta.url),
         config: {
           rules,
           maxConnections: config.maxConnections,
@@ -89,7 +89,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
       },
       ...relayNumbers(relays).map((_, index): WorkerSpec => ({
         name: `relay-${index}`,
-        module: new URL("./relay_worker.ts", import.meta.url),
+        module: new URL("./relay/relay_worker.ts", import.meta.url),
         config: {
           index,
           relays,

@@ -1,7 +1,7 @@
 // What the supervisor tells the server's Workers at start, and the numbers by which they know each other.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
-import type { Grant } from "./grant.ts";
+import type { Grant } from "./policy/grant.ts";
 
 /** The control Worker's number. */
 export const CONTROL = 0;
@@ -9,6 +9,8 @@ export const CONTROL = 0;
 export const ACCEPTOR = 1;
 /** The first relay Worker's number; the others follow. */
 export const FIRST_RELAY = 2;
+/** Tunnels that a server takes, also those included that are gone and whose sessions go on. */
+export const MOST_TUNNELS = 16_384;
 
 /** For the control Worker. */
 export interface ControlConfig {

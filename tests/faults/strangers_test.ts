@@ -1,6 +1,6 @@
 // What whoever is not logged in can do to those who are, or want to be: nothing.
 
-import { ServerLogin } from "../../core/client/server_login.ts";
+import { ServerLogin } from "../../core/client/control/server_login.ts";
 import { newInstance } from "../../core/protocol/auth.ts";
 import { FrameReader } from "../../core/protocol/frame_reader.ts";
 import type { CtlMessage } from "../../core/protocol/messages.ts";

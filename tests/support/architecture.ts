@@ -16,17 +16,27 @@ export const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "core/config": ["core/logging"],
   "core/logging": ["core/config"],
   "core/supervisor": ["ffi", "core/reactor", "core/relay", "core/config", "core/logging"],
-  "core/server": SIDE,
+  // a folder of a side is a Worker, and no Worker's room knows another one's; policy is rules that several may ask
+  "core/server/policy": ["ffi", "core/protocol", "core/config"],
+  "core/server": [...SIDE, "core/server/policy"],
+  "core/server/control": [...SIDE, "core/server/policy", "core/server"],
+  "core/server/acceptor": [...SIDE, "core/server/policy", "core/server"],
+  "core/server/relay": [...SIDE, "core/server/policy", "core/server"],
   "core/client": SIDE,
+  "core/client/control": [...SIDE, "core/client"],
+  "core/client/relay": [...SIDE, "core/client"],
   "server.ts": [...SIDE, "core/server"],
   "client.ts": [...SIDE, "core/client"],
 };
 
-/** The room of the file `path`: `core/relay` for `core/relay/pipe_pool.ts`; a file of the root is its own room. */
+/**
+ * The room of the file `path`: its folder, `core/relay` for `core/relay/pipe_pool.ts`; a file of the root is its own room,
+ * and `ffi/` and what is outside of the library have one each.
+ */
 export function roomOf(path: string): string {
   const folders = path.split("/");
   if (folders.length === 1) return path;
-  return folders[0] === "core" ? folders.slice(0, 2).join("/") : folders[0];
+  return folders[0] === "core" ? folders.slice(0, -1).join("/") : folders[0];
 }
 
 /** The arrows of `graph` that point the wrong way, one sentence each. */

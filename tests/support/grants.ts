@@ -1,6 +1,6 @@
 // Grants as tests need them: without rules, but for those that the test is about.
 
-import type { Grant } from "../../core/server/grant.ts";
+import type { Grant } from "../../core/server/policy/grant.ts";
 
 /** A grant without a name, a token or rules, but for `rules`. */
 export function grant(rules: Partial<Grant> = {}): Grant {

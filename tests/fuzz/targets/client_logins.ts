@@ -7,7 +7,7 @@ import { FrameWriter } from "../../../core/protocol/frame_writer.ts";
 import type { CtlMessage } from "../../../core/protocol/messages.ts";
 import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
 import { MAX_FRAME_BYTES_BEFORE_LOGIN, PROTOCOL_VERSION } from "../../../core/protocol/wire.ts";
-import { ServerLogin } from "../../../core/client/server_login.ts";
+import { ServerLogin } from "../../../core/client/control/server_login.ts";
 import { jsonMessage } from "../messages.ts";
 import { bug, randomOf, type Target } from "../target.ts";
 

@@ -1,6 +1,6 @@
 // A ProxyConn on the server: it starts sessions for PublicConns, and waits for the client to free it after each.
-import { Errno } from "../../ffi/errno.ts";
-import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
+import { Errno } from "../../../ffi/errno.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import {
   decodeStartRsp,
   encodeStartNoticesReq,
@@ -11,13 +11,13 @@ import {
   START_ASK,
   START_CONNECTED,
   START_REFUSED,
-} from "../protocol/proxy_frame.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { Count, rowOf, type TunnelRow } from "../relay/counters.ts";
-import { type Notices, ProxyConn } from "../relay/proxy_conn.ts";
-import type { RelaySurroundings } from "../relay/surroundings.ts";
+} from "../../protocol/proxy_frame.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
+import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
+import { Count, rowOf, type TunnelRow } from "../../relay/counters.ts";
+import { type Notices, ProxyConn } from "../../relay/proxy_conn.ts";
+import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { PublicConn } from "./public_conn.ts";
 
 /** Ms of silence after which a connection is not trusted before it has answered: a NAT may have forgotten it. */

@@ -1,17 +1,17 @@
 // Connects a new ProxyConn to the server's proxy port and shows the ticket there.
-import type { Descriptor } from "../../ffi/descriptor.ts";
-import { Errno, errnoName } from "../../ffi/errno.ts";
-import { send, setUserTimeout, takeSocketError } from "../../ffi/socket.ts";
-import { isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
-import type { ProxyId } from "../protocol/ids.ts";
-import { encodePreambleAndMeta, GREETING_BYTES } from "../protocol/preamble.ts";
-import type { Ticket } from "../protocol/ticket.ts";
-import { beginConnect } from "../reactor/begin_connect.ts";
-import type { EventLoop, Task } from "../reactor/event_loop.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { unpace } from "../relay/pacing.ts";
-import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
+import type { Descriptor } from "../../../ffi/descriptor.ts";
+import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { send, setUserTimeout, takeSocketError } from "../../../ffi/socket.ts";
+import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
+import type { ProxyId } from "../../protocol/ids.ts";
+import { encodePreambleAndMeta, GREETING_BYTES } from "../../protocol/preamble.ts";
+import type { Ticket } from "../../protocol/ticket.ts";
+import { beginConnect } from "../../reactor/begin_connect.ts";
+import type { EventLoop, Task } from "../../reactor/event_loop.ts";
+import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
+import { unpace } from "../../relay/pacing.ts";
+import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../../relay/peer_watch.ts";
 
 /** Ms for which trying is worth it: the server gives the ticket up after 10 s. */
 export const TICKET_MS = 9000;

@@ -1,7 +1,7 @@
 // A ProxyConn on the client: it waits for the start of a session, connects the LocalConn, and frees itself after.
-import { Errno, errnoName } from "../../ffi/errno.ts";
-import type { SocketAddress } from "../../ffi/socket_address.ts";
-import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
+import { Errno, errnoName } from "../../../ffi/errno.ts";
+import type { SocketAddress } from "../../../ffi/socket_address.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import {
   decodeStartNoticesReq,
   decodeStartReq,
@@ -14,12 +14,12 @@ import {
   START_CONNECTED,
   START_REFUSED,
   type StartStatus,
-} from "../protocol/proxy_frame.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { Count, type TunnelRow } from "../relay/counters.ts";
-import { type Notices, ProxyConn } from "../relay/proxy_conn.ts";
-import type { RelaySurroundings } from "../relay/surroundings.ts";
+} from "../../protocol/proxy_frame.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
+import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { Count, type TunnelRow } from "../../relay/counters.ts";
+import { type Notices, ProxyConn } from "../../relay/proxy_conn.ts";
+import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { LocalConnector, LocalConnectorEvents } from "./local_connector.ts";
 
 // one of each per Worker: they are filled and used within one call

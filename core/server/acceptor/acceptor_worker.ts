@@ -1,23 +1,23 @@
 // The acceptor Worker of the server: it listens on every public port and deals connections out to the relay Workers.
-import { close, type Descriptor } from "../../ffi/descriptor.ts";
-import { Errno } from "../../ffi/errno.ts";
-import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from "../../ffi/socket.ts";
-import { formatAddress, IP_WORDS, portOf, withPort } from "../../ffi/socket_address.ts";
-import { type AddressRange, addressRanges } from "../protocol/address_range.ts";
-import { Acceptor } from "../reactor/acceptor.ts";
-import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
-import { Phase } from "../reactor/shared_state.ts";
-import { ShortageLog } from "../reactor/shortage_log.ts";
-import type { TunnelRow } from "../relay/counters.ts";
-import { Record } from "../relay/records.ts";
-import { paceFromAfar, unpace } from "../relay/pacing.ts";
-import { watchPeers } from "../relay/peer_watch.ts";
-import { AddressFilter } from "./address_filter.ts";
-import { ConnectionCounts } from "./connection_counts.ts";
+import { close, type Descriptor } from "../../../ffi/descriptor.ts";
+import { Errno } from "../../../ffi/errno.ts";
+import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from "../../../ffi/socket.ts";
+import { formatAddress, IP_WORDS, portOf, withPort } from "../../../ffi/socket_address.ts";
+import { type AddressRange, addressRanges } from "../../protocol/address_range.ts";
+import { Acceptor } from "../../reactor/acceptor.ts";
+import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
+import { Phase } from "../../reactor/shared_state.ts";
+import { ShortageLog } from "../../reactor/shortage_log.ts";
+import type { TunnelRow } from "../../relay/counters.ts";
+import { Record } from "../../relay/records.ts";
+import { paceFromAfar, unpace } from "../../relay/pacing.ts";
+import { watchPeers } from "../../relay/peer_watch.ts";
+import { AddressFilter } from "../policy/address_filter.ts";
+import { ConnectionCounts } from "../connection_counts.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import { RefusalLog } from "./refusal_log.ts";
-import { WaitingRoom } from "./waiting_room.ts";
-import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "./worker_config.ts";
+import { WaitingRoom } from "../waiting_room.ts";
+import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "../worker_config.ts";
 
 /** Who may connect to a port: the allow list and the deny list. */
 type Ranges = readonly [AddressRange[], AddressRange[]];

@@ -1,14 +1,14 @@
 // Connects to a LocalServer: its addresses in turn, until one answers or the time is over.
-import { Errno } from "../../ffi/errno.ts";
-import type { Descriptor } from "../../ffi/descriptor.ts";
-import { setNoDelay, takeSocketError } from "../../ffi/socket.ts";
-import { isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
-import { beginConnect } from "../reactor/begin_connect.ts";
-import type { EventLoop, Task } from "../reactor/event_loop.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { unpace } from "../relay/pacing.ts";
-import { watchPeers } from "../relay/peer_watch.ts";
+import { Errno } from "../../../ffi/errno.ts";
+import type { Descriptor } from "../../../ffi/descriptor.ts";
+import { setNoDelay, takeSocketError } from "../../../ffi/socket.ts";
+import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
+import { beginConnect } from "../../reactor/begin_connect.ts";
+import type { EventLoop, Task } from "../../reactor/event_loop.ts";
+import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
+import { unpace } from "../../relay/pacing.ts";
+import { watchPeers } from "../../relay/peer_watch.ts";
 
 /** Needs no keepalive: on this host the kernel itself tells when the peer is gone. */
 function prepareLocal(fd: Descriptor): void {

@@ -1,22 +1,22 @@
 // The two ports that strangers come to, and what they may do there: log in, or show a ticket. Both in a bounded time and in
 // bounded memory, whatever they send and however many they are.
-import type { Descriptor } from "../../ffi/descriptor.ts";
-import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../../ffi/socket.ts";
-import { portOf } from "../../ffi/socket_address.ts";
-import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
-import type { ProxyMetaSet } from "../protocol/preamble.ts";
-import { Acceptor } from "../reactor/acceptor.ts";
-import { LogLimit } from "../reactor/log_limit.ts";
-import type { ReactorContext } from "../reactor/reactor_worker.ts";
-import { paceFromAfar, unpace } from "../relay/pacing.ts";
-import { ShortageLog } from "../reactor/shortage_log.ts";
-import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../relay/peer_watch.ts";
+import type { Descriptor } from "../../../ffi/descriptor.ts";
+import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../../../ffi/socket.ts";
+import { portOf } from "../../../ffi/socket_address.ts";
+import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
+import type { ProxyMetaSet } from "../../protocol/preamble.ts";
+import { Acceptor } from "../../reactor/acceptor.ts";
+import { LogLimit } from "../../reactor/log_limit.ts";
+import type { ReactorContext } from "../../reactor/reactor_worker.ts";
+import { paceFromAfar, unpace } from "../../relay/pacing.ts";
+import { ShortageLog } from "../../reactor/shortage_log.ts";
+import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../../relay/peer_watch.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
-import { LoginThrottle } from "./login_throttle.ts";
-import { networkOf } from "./network.ts";
+import { LoginThrottle } from "../policy/login_throttle.ts";
+import { networkOf } from "../policy/network.ts";
 import { ProxyGreeting, type ProxyGreetingEvents } from "./proxy_greeting.ts";
-import { DEFER_ACCEPT_S, StrangerLimit } from "./stranger_limit.ts";
-import type { ControlConfig } from "./worker_config.ts";
+import { DEFER_ACCEPT_S, StrangerLimit } from "../policy/stranger_limit.ts";
+import type { ControlConfig } from "../worker_config.ts";
 
 /** Lines a minute about logins that failed: enough to see what is wrong, too few to fill a disk. */
 const FAILURE_LINES = 20;

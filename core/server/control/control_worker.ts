@@ -1,22 +1,22 @@
 // The control Worker of the server: ctl_conns, and the first bytes of ProxyConns. Payload never comes here.
-import type { Descriptor } from "../../ffi/descriptor.ts";
-import { addressRanges } from "../protocol/address_range.ts";
-import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
-import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
-import type { ProxyMetaSet } from "../protocol/preamble.ts";
-import { ticketAt } from "../protocol/ticket.ts";
-import { LogLimit } from "../reactor/log_limit.ts";
-import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
-import { Phase } from "../reactor/shared_state.ts";
-import { RelayCounters } from "../relay/counters.ts";
-import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
-import type { TunnelReport } from "../relay/tunnel_book.ts";
+import type { Descriptor } from "../../../ffi/descriptor.ts";
+import { addressRanges } from "../../protocol/address_range.ts";
+import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
+import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
+import type { ProxyMetaSet } from "../../protocol/preamble.ts";
+import { ticketAt } from "../../protocol/ticket.ts";
+import { LogLimit } from "../../reactor/log_limit.ts";
+import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
+import { Phase } from "../../reactor/shared_state.ts";
+import { RelayCounters } from "../../relay/counters.ts";
+import { highWord, joinWords, lowWord, Record } from "../../relay/records.ts";
+import type { TunnelReport } from "../../relay/tunnel_book.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
 import { Entrance, type EntranceEvents } from "./entrance.ts";
 import type { LoggedIn } from "./login.ts";
-import { ACCEPTOR, type ControlConfig, FIRST_RELAY } from "./worker_config.ts";
+import { ACCEPTOR, type ControlConfig, FIRST_RELAY, MOST_TUNNELS } from "../worker_config.ts";
 import type { Control, Tunnel } from "./control.ts";
-import { MOST_TUNNELS, TunnelRows } from "./tunnel_rows.ts";
+import { TunnelRows } from "./tunnel_rows.ts";
 
 /** Lines a minute about clients that come and go: some thousands come back after a restart, and none may fill a disk. */
 const CLIENT_LINES = 5000;

@@ -1,7 +1,7 @@
 // Which tunnel has or wants which public port, and whether the rules of a token let a client have another. It opens none.
-import { formatPortRanges, type PortRange } from "../config/port_ranges.ts";
+import { formatPortRanges, type PortRange } from "../../config/port_ranges.ts";
 import type { Control, Tunnel } from "./control.ts";
-import type { Grant } from "./grant.ts";
+import type { Grant } from "../policy/grant.ts";
 
 /** A tunnel and whose it is. */
 export interface Held {

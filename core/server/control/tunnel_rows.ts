@@ -1,9 +1,7 @@
 // Which tunnel has which row of the counters: rows are given out, kept for those who come back, and given to others. It
 // knows neither ports nor clients.
-import { type RelayCounters, sessionsUnderWay, type TunnelCounts, type TunnelRow } from "../relay/counters.ts";
+import { type RelayCounters, sessionsUnderWay, type TunnelCounts, type TunnelRow } from "../../relay/counters.ts";
 
-/** Tunnels that a server takes, also those included that are gone and whose sessions go on. */
-export const MOST_TUNNELS = 16_384;
 /** Rows of tunnels that are gone which are kept for them before another tunnel gets one. */
 const KEPT = 1024;
 

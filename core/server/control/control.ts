@@ -1,7 +1,7 @@
 // A Control: the server's record of one client that has logged in, with its tunnels.
-import type { ControlId, TunnelNo } from "../protocol/ids.ts";
-import type { CtlConn } from "../protocol/ctl_conn.ts";
-import type { Grant } from "./grant.ts";
+import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
+import type { CtlConn } from "../../protocol/ctl_conn.ts";
+import type { Grant } from "../policy/grant.ts";
 import type { OwnedRow } from "./tunnel_rows.ts";
 
 /** One public port of one client. */

@@ -1,7 +1,7 @@
 // A PublicConn until it has a ProxyConn: it waits, first for its readiness to be known, and may go away meanwhile.
-import type { Task } from "../reactor/event_loop.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
-import type { TunnelRow } from "../relay/counters.ts";
+import type { Task } from "../../reactor/event_loop.ts";
+import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import type { TunnelRow } from "../../relay/counters.ts";
 
 /** Who has PublicConns. */
 export interface PublicConnOwner {

@@ -1,9 +1,9 @@
 // Whether one more PublicConn may come in, by the rules on numbers of connections: the server's, and those of a grant.
-import type { LogFields } from "../reactor/reactor_worker.ts";
-import type { TunnelRow } from "../relay/counters.ts";
-import type { ConnectionCounts } from "./connection_counts.ts";
+import type { LogFields } from "../../reactor/reactor_worker.ts";
+import type { TunnelRow } from "../../relay/counters.ts";
+import type { ConnectionCounts } from "../connection_counts.ts";
 import { type LogContext, RefusalLog } from "./refusal_log.ts";
-import type { PortRules } from "./worker_config.ts";
+import type { PortRules } from "../worker_config.ts";
 
 /** A number of connections that is not to be exceeded, and the log of those who would have. */
 class Limit {

@@ -1,22 +1,21 @@
 // A relay Worker of the server: PublicConn <-> ProxyConn.
-import { close, type Descriptor } from "../../ffi/descriptor.ts";
-import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
-import { newTicket, sameTicket, type Ticket, ticketAt } from "../protocol/ticket.ts";
-import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
-import { Phase } from "../reactor/shared_state.ts";
-import { StreamSocket } from "../reactor/stream_socket.ts";
-import { RelayCounters, type TunnelRow } from "../relay/counters.ts";
-import { DrainWatch } from "../relay/drain_watch.ts";
-import { HalfCloseWatch } from "../relay/half_close_watch.ts";
-import type { Notices } from "../relay/proxy_conn.ts";
-import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
-import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
-import { ConnectionCounts } from "./connection_counts.ts";
+import { close, type Descriptor } from "../../../ffi/descriptor.ts";
+import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
+import { newTicket, sameTicket, type Ticket, ticketAt } from "../../protocol/ticket.ts";
+import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
+import { Phase } from "../../reactor/shared_state.ts";
+import { StreamSocket } from "../../reactor/stream_socket.ts";
+import { RelayCounters, type TunnelRow } from "../../relay/counters.ts";
+import { DrainWatch } from "../../relay/drain_watch.ts";
+import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
+import type { Notices } from "../../relay/proxy_conn.ts";
+import { highWord, joinWords, lowWord, Record } from "../../relay/records.ts";
+import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
+import { ConnectionCounts } from "../connection_counts.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
-import { MOST_TUNNELS } from "./tunnel_rows.ts";
-import { WaitingRoom } from "./waiting_room.ts";
-import { CONTROL, type RelayConfig } from "./worker_config.ts";
+import { WaitingRoom } from "../waiting_room.ts";
+import { CONTROL, MOST_TUNNELS, type RelayConfig } from "../worker_config.ts";
 
 interface Expected {
   readonly pool: ProxyPool;

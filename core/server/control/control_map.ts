@@ -1,12 +1,12 @@
 // The ControlMap: every client that is logged in, its tunnels, and which ports they have or want.
-import { Errno, errnoName } from "../../ffi/errno.ts";
-import type { CtlConnOwner } from "../protocol/ctl_conn.ts";
-import type { ControlId, TunnelNo } from "../protocol/ids.ts";
-import type { CtlMessage, NewTunnelReq } from "../protocol/messages.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
-import type { LogFields } from "../reactor/reactor_worker.ts";
+import { Errno, errnoName } from "../../../ffi/errno.ts";
+import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
+import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
+import type { CtlMessage, NewTunnelReq } from "../../protocol/messages.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
+import type { LogFields } from "../../reactor/reactor_worker.ts";
 import type { Control, Tunnel } from "./control.ts";
-import type { Grant } from "./grant.ts";
+import type { Grant } from "../policy/grant.ts";
 import type { LoggedIn } from "./login.ts";
 import { type Held, noneFree, PublicPorts, type Refusal } from "./public_ports.ts";
 import type { TunnelRows } from "./tunnel_rows.ts";

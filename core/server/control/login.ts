@@ -1,15 +1,15 @@
 // A ctl_conn before it is a Control: version, challenge, proof. A stranger can do nothing else here.
-import type { Descriptor } from "../../ffi/descriptor.ts";
-import { formatAddress, isLoopback, type SocketAddress } from "../../ffi/socket_address.ts";
-import { type Greeting, newNonce, serverProof } from "../protocol/auth.ts";
-import { CtlConn, type CtlConnOwner } from "../protocol/ctl_conn.ts";
-import type { CtlMessage, NewCtlProof, NewCtlReq } from "../protocol/messages.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
-import { PROTOCOL_VERSION } from "../protocol/wire.ts";
-import type { EventLoop } from "../reactor/event_loop.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { type Grant, grantFor } from "./grant.ts";
-import { SILENT_STRANGER_MS, type Stranger, STRANGER_MS } from "./stranger_limit.ts";
+import type { Descriptor } from "../../../ffi/descriptor.ts";
+import { formatAddress, isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
+import { type Greeting, newNonce, serverProof } from "../../protocol/auth.ts";
+import { CtlConn, type CtlConnOwner } from "../../protocol/ctl_conn.ts";
+import type { CtlMessage, NewCtlProof, NewCtlReq } from "../../protocol/messages.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
+import { PROTOCOL_VERSION } from "../../protocol/wire.ts";
+import type { EventLoop } from "../../reactor/event_loop.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
+import { type Grant, grantFor } from "../policy/grant.ts";
+import { SILENT_STRANGER_MS, type Stranger, STRANGER_MS } from "../policy/stranger_limit.ts";
 
 /** A client that has shown that it may log in. */
 export interface LoggedIn {

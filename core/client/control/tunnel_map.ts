@@ -1,12 +1,12 @@
 // The client's TunnelMap: which tunnels are up, on which public ports, and when to ask again for those that are not.
-import type { CtlConn } from "../protocol/ctl_conn.ts";
-import { type TunnelNo, tunnelNo } from "../protocol/ids.ts";
-import type { CloseTunnel, NewTunnelRefused, NewTunnelRsp } from "../protocol/messages.ts";
-import type { EventLoop } from "../reactor/event_loop.ts";
-import type { Level, LogFields } from "../reactor/reactor_worker.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import type { CtlConn } from "../../protocol/ctl_conn.ts";
+import { type TunnelNo, tunnelNo } from "../../protocol/ids.ts";
+import type { CloseTunnel, NewTunnelRefused, NewTunnelRsp } from "../../protocol/messages.ts";
+import type { EventLoop } from "../../reactor/event_loop.ts";
+import type { Level, LogFields } from "../../reactor/reactor_worker.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { Backoff } from "./backoff.ts";
-import type { TunnelPlan } from "./worker_config.ts";
+import type { TunnelPlan } from "../worker_config.ts";
 
 /** Refusals in a row after which a port that the server chose once is not insisted on. */
 const INSIST = 5;

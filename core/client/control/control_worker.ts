@@ -1,18 +1,18 @@
 // The control Worker of the client: the ctl_conn, and everything that is said on it. Payload never comes here.
-import type { CtlConn } from "../protocol/ctl_conn.ts";
-import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
-import type { CtlMessage, NewCtlAccepted } from "../protocol/messages.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
+import type { CtlConn } from "../../protocol/ctl_conn.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
+import type { CtlMessage, NewCtlAccepted } from "../../protocol/messages.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
 import {
   type Level,
   type LogFields,
   type Reactor,
   type ReactorContext,
   serveReactor,
-} from "../reactor/reactor_worker.ts";
-import { Phase } from "../reactor/shared_state.ts";
-import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
-import type { TunnelReport } from "../relay/tunnel_book.ts";
+} from "../../reactor/reactor_worker.ts";
+import { Phase } from "../../reactor/shared_state.ts";
+import { highWord, joinWords, lowWord, Record } from "../../relay/records.ts";
+import type { TunnelReport } from "../../relay/tunnel_book.ts";
 import { ServerLink, type ServerLinkEvents } from "./server_link.ts";
 import { TunnelMap } from "./tunnel_map.ts";
 import {
@@ -22,7 +22,7 @@ import {
   resolvedOf,
   type ResolveReport,
   rowOfTunnel,
-} from "./worker_config.ts";
+} from "../worker_config.ts";
 
 class ClientControl implements Reactor, ServerLinkEvents {
   readonly #context: ReactorContext;

@@ -1,18 +1,18 @@
 // The client's link to its server: resolving, connecting, logging in, and beginning anew with back-off when it breaks.
-import { Errno, errnoName } from "../../ffi/errno.ts";
-import { takeSocketError } from "../../ffi/socket.ts";
-import { formatAddress, type SocketAddress } from "../../ffi/socket_address.ts";
-import { newInstance } from "../protocol/auth.ts";
-import { CtlConn, type CtlConnOwner } from "../protocol/ctl_conn.ts";
-import type { CtlMessage, NewCtlAccepted } from "../protocol/messages.ts";
-import { beginConnect } from "../reactor/begin_connect.ts";
-import type { EventLoop, Task } from "../reactor/event_loop.ts";
-import type { Level, LogFields } from "../reactor/reactor_worker.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { takeSocketError } from "../../../ffi/socket.ts";
+import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
+import { newInstance } from "../../protocol/auth.ts";
+import { CtlConn, type CtlConnOwner } from "../../protocol/ctl_conn.ts";
+import type { CtlMessage, NewCtlAccepted } from "../../protocol/messages.ts";
+import { beginConnect } from "../../reactor/begin_connect.ts";
+import type { EventLoop, Task } from "../../reactor/event_loop.ts";
+import type { Level, LogFields } from "../../reactor/reactor_worker.ts";
+import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { Backoff } from "./backoff.ts";
 import { ServerLogin } from "./server_login.ts";
-import type { ControlConfig, Resolved } from "./worker_config.ts";
+import type { ControlConfig, Resolved } from "../worker_config.ts";
 
 /**
  * Ms for one address to answer. The kernel asks again after 1 s, and then later and later: on a link that has been down,

@@ -1,20 +1,20 @@
 // A relay Worker of the client: ProxyConn <-> LocalConn.
-import { type SocketAddress, withPort } from "../../ffi/socket_address.ts";
-import type { ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
-import type { Notice } from "../protocol/notice_reader.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
-import { type Ticket, ticketAt } from "../protocol/ticket.ts";
-import { type Reactor, type ReactorContext, serveReactor } from "../reactor/reactor_worker.ts";
-import { LogLimit } from "../reactor/log_limit.ts";
-import { ShortageLog } from "../reactor/shortage_log.ts";
-import { Phase } from "../reactor/shared_state.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { Count, RelayCounters, type TunnelRow } from "../relay/counters.ts";
-import { DrainWatch } from "../relay/drain_watch.ts";
-import { HalfCloseWatch } from "../relay/half_close_watch.ts";
-import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
-import { highWord, joinWords, lowWord, Record } from "../relay/records.ts";
-import { type RelaySurroundings, surroundingsOf } from "../relay/surroundings.ts";
+import { type SocketAddress, withPort } from "../../../ffi/socket_address.ts";
+import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
+import type { Notice } from "../../protocol/notice_reader.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
+import { type Ticket, ticketAt } from "../../protocol/ticket.ts";
+import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
+import { LogLimit } from "../../reactor/log_limit.ts";
+import { ShortageLog } from "../../reactor/shortage_log.ts";
+import { Phase } from "../../reactor/shared_state.ts";
+import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { Count, RelayCounters, type TunnelRow } from "../../relay/counters.ts";
+import { DrainWatch } from "../../relay/drain_watch.ts";
+import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
+import { NoticeConn, type NoticeConnEvents } from "../../relay/notice_conn.ts";
+import { highWord, joinWords, lowWord, Record } from "../../relay/records.ts";
+import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
 import { ProxyConnector, type ProxyConnectorEvents, type ProxyRequest, TICKET_MS } from "./proxy_connector.ts";
@@ -25,7 +25,7 @@ import {
   type ResolvedMessage,
   resolvedOf,
   rowOfTunnel,
-} from "./worker_config.ts";
+} from "../worker_config.ts";
 
 /** ProxyConns that are connected at the same time, and as many requests wait: beyond that the server will ask again. */
 const MOST_CONNECTORS = 4096;

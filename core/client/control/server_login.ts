@@ -1,5 +1,5 @@
 // The client's side of a login: it proves the token, and lets no server in that cannot.
-import { clientProof, type Greeting, newNonce, proofMatches, serverProof } from "../protocol/auth.ts";
+import { clientProof, type Greeting, newNonce, proofMatches, serverProof } from "../../protocol/auth.ts";
 import type {
   CtlMessage,
   NewCtlAccepted,
@@ -7,9 +7,9 @@ import type {
   NewCtlProof,
   NewCtlReq,
   NewCtlRsp,
-} from "../protocol/messages.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
-import { PROTOCOL_VERSION } from "../protocol/wire.ts";
+} from "../../protocol/messages.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
+import { PROTOCOL_VERSION } from "../../protocol/wire.ts";
 
 /** What to do after a message of the server. */
 export type LoginStep =

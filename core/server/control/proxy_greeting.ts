@@ -1,18 +1,18 @@
 // A fresh connection to the proxy port: its preamble names the relay Worker that shall have it, its ProxyMetaSet shows a
 // ticket, which that Worker checks. Until both are here it is a stranger's. Not one byte more is read.
-import type { Descriptor } from "../../ffi/descriptor.ts";
+import type { Descriptor } from "../../../ffi/descriptor.ts";
 import {
   parsePreamble,
   parseProxyMetaSet,
   PREAMBLE_BYTES,
   PROXY_META_SET_BYTES,
   type ProxyMetaSet,
-} from "../protocol/preamble.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
-import type { Channel, EventLoop } from "../reactor/event_loop.ts";
-import { ExactReceiver } from "../reactor/exact_receiver.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { SILENT_STRANGER_MS, type Stranger } from "./stranger_limit.ts";
+} from "../../protocol/preamble.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
+import type { Channel, EventLoop } from "../../reactor/event_loop.ts";
+import { ExactReceiver } from "../../reactor/exact_receiver.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
+import { SILENT_STRANGER_MS, type Stranger } from "../policy/stranger_limit.ts";
 
 /** How a greeting went. */
 export interface ProxyGreetingEvents {

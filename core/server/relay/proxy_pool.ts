@@ -1,15 +1,15 @@
 // The ProxyConns of one client on one relay Worker, and the PublicConns that wait for one.
-import type { ControlId, ProxyId, SessionNo } from "../protocol/ids.ts";
-import type { Notice } from "../protocol/notice_reader.ts";
-import { ProtocolError } from "../protocol/protocol_error.ts";
-import { decodeStartNoticesRsp } from "../protocol/proxy_frame.ts";
-import type { EventLoop } from "../reactor/event_loop.ts";
-import type { StreamSocket } from "../reactor/stream_socket.ts";
-import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { NoticeConn, type NoticeConnEvents } from "../relay/notice_conn.ts";
-import type { Notices } from "../relay/proxy_conn.ts";
-import type { RelaySurroundings } from "../relay/surroundings.ts";
-import type { TunnelRow } from "../relay/counters.ts";
+import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
+import type { Notice } from "../../protocol/notice_reader.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
+import { decodeStartNoticesRsp } from "../../protocol/proxy_frame.ts";
+import type { EventLoop } from "../../reactor/event_loop.ts";
+import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
+import { NoticeConn, type NoticeConnEvents } from "../../relay/notice_conn.ts";
+import type { Notices } from "../../relay/proxy_conn.ts";
+import type { RelaySurroundings } from "../../relay/surroundings.ts";
+import type { TunnelRow } from "../../relay/counters.ts";
 import type { PublicConn, PublicConnOwner } from "./public_conn.ts";
 import { ASK_AFTER_MS, ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
 

@@ -1,6 +1,6 @@
 // Who may connect, by address: an allow list and a deny list. It must never know sockets or tunnels.
-import { isIpv4 } from "../../ffi/socket_address.ts";
-import { type AddressRange, MAPPED_BITS, maskWord } from "../protocol/address_range.ts";
+import { isIpv4 } from "../../../ffi/socket_address.ts";
+import { type AddressRange, MAPPED_BITS, maskWord } from "../../protocol/address_range.ts";
 
 /** Ranges of one family side by side, so that a look at them allocates nothing: `width` words of address, then of mask. */
 class RangeTable {

@@ -1,5 +1,5 @@
 // What counts as one peer when strangers and failures are counted. It knows no connection.
-import { Family, IP_WORDS, isIpv4, readIp, type SocketAddress } from "../../ffi/socket_address.ts";
+import { Family, IP_WORDS, isIpv4, readIp, type SocketAddress } from "../../../ffi/socket_address.ts";
 
 const ip = new Int32Array(IP_WORDS);
 
