@@ -11,8 +11,10 @@ const PAGES = ["README.md", ...[...Deno.readDirSync(new URL("docs/", ROOT))].map
 const textOf = (page: string) => Deno.readTextFileSync(new URL(page, ROOT));
 
 for (const [side, program] of [["server", SERVER_PROGRAM], ["client", CLIENT_PROGRAM]] as const) {
-  Deno.test(`README.md has the settings of the ${side} as --help explains them`, () => {
-    const found = new RegExp(`<!-- settings: ${side} -->\n(.*?)<!-- /settings -->`, "s").exec(textOf("README.md"));
+  Deno.test(`docs/settings.md has the settings of the ${side} as --help explains them`, () => {
+    const found = new RegExp(`<!-- settings: ${side} -->\n(.*?)<!-- /settings -->`, "s").exec(
+      textOf("docs/settings.md"),
+    );
     assertEquals(found?.[1].trim(), settingsMarkdown(program));
   });
 }
