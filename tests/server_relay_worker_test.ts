@@ -2,7 +2,7 @@
 // The test plays its control Worker and acceptor.
 
 import { close, type Descriptor } from "../ffi/descriptor.ts";
-import type { ProxyId, SessionNo } from "../core/protocol/ids.ts";
+import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
 import {
   encodeStartNoticesRsp,
   encodeStartRsp,
@@ -10,7 +10,7 @@ import {
   PROXY_FRAME_BYTES,
   START_CONNECTED,
 } from "../core/protocol/proxy_frame.ts";
-import { type Ticket, ticketAt } from "../core/protocol/ticket.ts";
+import type { Ticket } from "../core/protocol/ticket.ts";
 import { EventLoop } from "../core/reactor/event_loop.ts";
 import { Mailbox } from "../core/reactor/mailbox.ts";
 import type { WorkerPost, WorkerStart } from "../core/reactor/reactor_worker.ts";
@@ -19,7 +19,17 @@ import { RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { ConnectionCounts } from "../core/server/connection_counts.ts";
 import { MOST_TUNNELS } from "../core/server/worker_config.ts";
 import { WaitingRoom } from "../core/server/waiting_room.ts";
-import { Record } from "../core/relay/records.ts";
+import {
+  kindOf,
+  type NeedProxyRecord,
+  readNeedProxy,
+  RecordKind,
+  sendClientUp,
+  sendControlLost,
+  sendProxyConn,
+  sendPublicConn,
+  sendSession,
+} from "../core/relay/records.ts";
 import { ACCEPTOR, CONTROL, FIRST_RELAY, type RelayConfig } from "../core/server/worker_config.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { soon } from "./support/conns.ts";
@@ -29,17 +39,13 @@ import { connectedPair, Peer } from "./support/stage.ts";
 const PATIENCE_MS = 10_000;
 const HALF_CLOSE_TIMEOUT_MS = 60_000;
 const GRANTS = 2;
-
-/** A ProxyConn that the Worker has asked for. */
-interface Asked {
-  readonly control: number;
-  readonly proxy: ProxyId;
-  readonly ticket: Ticket;
-}
+const CLIENT = 7 as ControlId;
+const OTHER_CLIENT = 8 as ControlId;
 
 /** The Worker and its surroundings. */
 class Scene {
-  readonly asked: Asked[] = [];
+  /** ProxyConns that the Worker has asked for. */
+  readonly asked: Readonly<NeedProxyRecord>[] = [];
   readonly counts = new ConnectionCounts(GRANTS);
   readonly control: Mailbox;
   readonly acceptor: Mailbox;
@@ -55,9 +61,8 @@ class Scene {
     this.acceptor = this.#post.open(ACCEPTOR).mailbox;
     this.control.setHandler({
       onRecord: (_from, words, at) => {
-        assertEquals(words[at], Record.NEED_PROXY);
-        const [control, proxy] = [words[at + 1], words[at + 2] as ProxyId];
-        this.asked.push({ control, proxy, ticket: ticketAt(words, at + 3) });
+        assertEquals(kindOf(words, at), RecordKind.NEED_PROXY);
+        this.asked.push({ ...readNeedProxy(words, at) });
       },
       onMessage() {},
       onPhase() {},
@@ -85,18 +90,33 @@ class Scene {
     this.#worker.postMessage({ ...start, aheadMs: this.#aheadMs });
   }
 
-  /** Hands a new connection over, with the record that goes before its descriptor; the far end is the test's. */
-  hand(from: Mailbox, record: number, ...words: number[]): Peer {
+  /** Hands a new connection over; the far end is the test's. */
+  #hand(send: (near: Descriptor) => void): Peer {
     const [near, far] = connectedPair();
-    from.send(FIRST_RELAY, record, near, ...words);
+    send(near);
     const peer = new Peer(far);
     this.#fds.push(far);
     return peer;
   }
 
+  /** A PublicConn. */
+  visit(control: ControlId, row: TunnelRow, grant: number): Peer {
+    return this.#hand((fd) => sendPublicConn(this.acceptor, FIRST_RELAY, fd, control, 1 as TunnelNo, row, grant));
+  }
+
+  /** The client's ctl_conn is there. */
+  up(control: ControlId): void {
+    sendClientUp(this.control, FIRST_RELAY, control, 0);
+  }
+
+  /** The client's ctl_conn is gone. */
+  lost(control: ControlId): void {
+    sendControlLost(this.control, FIRST_RELAY, control);
+  }
+
   /** A connection to the proxy port whose greeting claims a ProxyConn. */
-  claim({ proxy }: Asked, ticket: Ticket): Peer {
-    return this.hand(this.control, Record.PROXY_CONN, proxy, ...ticket);
+  claim({ proxy }: { readonly proxy: ProxyId }, ticket: Ticket): Peer {
+    return this.#hand((fd) => sendProxyConn(this.control, FIRST_RELAY, fd, proxy, ticket));
   }
 
   /** Turns until the Worker has asked for so many ProxyConns. */
@@ -109,7 +129,8 @@ class Scene {
   /** Moves the Worker's clock on, and wakes it: a ticket that nobody came with is then replaced. */
   pass(ms: number): void {
     new Float64Array(this.#aheadMs)[0] += ms;
-    this.control.send(FIRST_RELAY, Record.FREE_PROXY, 0, 0, 0); // nobody's
+    const nobody = 0 as ProxyId;
+    sendSession(this.control, FIRST_RELAY, RecordKind.FREE_PROXY, 0 as ControlId, nobody, 0 as SessionNo);
     this.awaitAsked(this.asked.length + 1);
   }
 
@@ -159,10 +180,10 @@ function testWorker(name: string, body: (scene: Scene) => void): void {
 }
 
 testWorker("a ticket is good for its own ProxyConn, and once", (scene) => {
-  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
+  scene.up(CLIENT);
   scene.awaitAsked(1);
   const [asked] = scene.asked;
-  assertEquals(asked.control, 7);
+  assertEquals(asked.control, CLIENT);
   const [a, b, c, d] = asked.ticket;
   assertRefused(scene.claim(asked, [a, b, c, d ^ 1]));
   assertRefused(scene.claim({ ...asked, proxy: (asked.proxy + 1) as ProxyId }, asked.ticket));
@@ -171,27 +192,27 @@ testWorker("a ticket is good for its own ProxyConn, and once", (scene) => {
 });
 
 testWorker("the tickets of a client that has gone are worthless", (scene) => {
-  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
-  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 8);
+  scene.up(CLIENT);
+  scene.up(OTHER_CLIENT);
   scene.awaitAsked(2);
-  scene.control.send(FIRST_RELAY, Record.CONTROL_LOST, 7);
+  scene.lost(CLIENT);
   const [gone, there] = scene.asked;
   assertRefused(scene.claim(gone, gone.ticket));
   assertAdmitted(scene.claim(there, there.ticket));
 });
 
 testWorker("a PublicConn of a client that has gone is closed, and counted out", (scene) => {
-  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
-  scene.control.send(FIRST_RELAY, Record.CONTROL_LOST, 7);
+  scene.up(CLIENT);
+  scene.lost(CLIENT);
   const [grant, row] = [1, 5 as TunnelRow];
   scene.counts.opened(grant, row);
-  assertRefused(scene.hand(scene.acceptor, Record.PUBLIC_CONN, 7, 1, row, grant));
+  assertRefused(scene.visit(CLIENT, row, grant));
   const { counts } = scene;
   assertEquals([counts.inAll(), counts.ofGrant(grant), counts.ofTunnel(row)], [0, 0, 0]);
 });
 
 testWorker("a session that is idle for an hour is cut by no timer", (scene) => {
-  scene.control.send(FIRST_RELAY, Record.CONTROL_UP, 7);
+  scene.up(CLIENT);
   scene.awaitAsked(1);
   const notices = scene.claim(scene.asked[0], scene.asked[0].ticket);
   assertAdmitted(notices);
@@ -200,7 +221,7 @@ testWorker("a session that is idle for an hour is cut by no timer", (scene) => {
   notices.sendAll(new Uint8Array(frame.buffer));
   scene.awaitAsked(2);
   const proxy = scene.claim(scene.asked[1], scene.asked[1].ticket);
-  const visitor = scene.hand(scene.acceptor, Record.PUBLIC_CONN, 7, 1, 5, 1);
+  const visitor = scene.visit(CLIENT, 5 as TunnelRow, 1);
   readUntil(proxy, () => proxy.count === PROXY_FRAME_BYTES, "the start of the session");
   proxy.take();
   encodeStartRsp(frame, 1 as SessionNo, START_CONNECTED);

@@ -1,47 +1,257 @@
-// The records between Workers, by their first word. Layouts are words of a ring record after it.
-// Numbers from the wire (ids, session numbers) are u32 and travel as i32: read them back with `>>> 0`.
+// The records between Workers: what each asks for and carries. A `send` function writes one, and the `read` function of the same
+// name reads it: into one object per kind that the next call fills anew, so that no record makes garbage.
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
+import { type Ticket, ticketAt } from "../protocol/ticket.ts";
+import type { Mailbox } from "../reactor/mailbox.ts";
+import type { TunnelRow } from "./counters.ts";
 
-/** What a record asks for. */
-export const Record = {
-  /** server acceptor -> relay: a PublicConn. [fd, control, tunnel no, row, grant] */
+/** What a record asks for: its first word. */
+export const RecordKind = {
+  /** server acceptor -> relay: see {@linkcode sendPublicConn}. */
   PUBLIC_CONN: 1,
-  /** server control -> relay: a connection whose greeting names this Worker. [fd, proxy, ticket x 4] */
+  /** server control -> relay: see {@linkcode sendProxyConn}. */
   PROXY_CONN: 2,
-  /** server control -> relay: a client has logged in. [control, grant] */
+  /** control -> relay: see {@linkcode sendClientUp} and {@linkcode sendServerUp}. */
   CONTROL_UP: 3,
-  /** control -> relay: the ctl_conn is gone. server: [control]; client: [] */
+  /** control -> relay: see {@linkcode sendControlLost}. */
   CONTROL_LOST: 4,
-  /** server relay -> control: [control, proxy, ticket x 4]; client control -> relay: [proxy, worker, ticket x 4] */
+  /** server relay -> control, client control -> relay: see {@linkcode sendNeedProxy}. */
   NEED_PROXY: 5,
-  /** relay <-> control: [control, proxy, session, total high, total low]; control is 0 on the client */
+  /** relay <-> control: see {@linkcode sendShutdownPeer}. */
   SHUTDOWN_PEER: 6,
-  /** client relay -> control -> ... -> server relay: [control, proxy, session]; control is 0 on the client */
+  /** client relay -> control, server control -> relay: see {@linkcode sendSession}. */
   FREE_PROXY: 7,
-  /** relay <-> control: [control, proxy, session]; control is 0 on the client */
+  /** relay <-> control: see {@linkcode sendSession}. */
   RESET_SESSION: 8,
-  /** server control -> acceptor: listen. [tunnel id, control, tunnel no, row, grant, port] */
+  /** server control -> acceptor: see `sendListen`. */
   LISTEN: 9,
-  /** server control -> acceptor: close a listener. [tunnel id] */
+  /** server control -> acceptor: see `sendUnlisten`. */
   UNLISTEN: 10,
-  /** server acceptor -> control: how a LISTEN went. [tunnel id, port, errno] */
+  /** server acceptor -> control: see `sendListening`. */
   LISTENING: 11,
-  /** server control -> acceptor: a range for the LISTEN to come. [tunnel id, 1 for deny and 0 for allow, bits, ip x 4] */
+  /** server control -> acceptor: see `sendListenRange`. */
   LISTEN_RANGE: 12,
 } as const;
 
+/** The control in records of a client, whose Workers know only one. */
+export const NO_CONTROL: ControlId = 0 as ControlId;
+
+/** A session, as notices name it. */
+export interface SessionRecord {
+  /** The client; {@linkcode NO_CONTROL} on the client. */
+  control: ControlId;
+  /** The ProxyConn. */
+  proxy: ProxyId;
+  /** The session on it. */
+  session: SessionNo;
+}
+
 const HIGH = 2 ** 32;
 
-/** The upper 32 bits of a byte count up to 2^53. */
-export function highWord(total: number): number {
-  return Math.floor(total / HIGH) | 0;
+/** The id in a word: ids are u32 and travel as i32. */
+export function idAt<Id extends number>(words: Int32Array, at: number): Id {
+  return (words[at] >>> 0) as Id;
 }
 
-/** The lower 32 bits of a byte count, as i32. */
-export function lowWord(total: number): number {
-  return (total % HIGH) | 0;
+/** Which {@linkcode RecordKind} the record at `at` has. */
+export function kindOf(words: Int32Array, at: number): number {
+  return words[at];
 }
 
-/** The byte count of two words. */
-export function joinWords(high: number, low: number): number {
-  return (high >>> 0) * HIGH + (low >>> 0);
+/** The error for a record that its reader never gets. */
+export function strayRecord(words: Int32Array, at: number): Error {
+  return new Error(`Record ${words[at]} does not belong here`);
+}
+
+/** A PublicConn, accepted. */
+export interface PublicConnRecord {
+  /** Its socket. */
+  fd: Descriptor;
+  /** The client that has its tunnel. */
+  control: ControlId;
+  /** The tunnel, as the client numbers it. */
+  tunnel: TunnelNo;
+  /** Where the tunnel is counted. */
+  row: TunnelRow;
+  /** The grant of the client. */
+  grant: number;
+}
+
+const publicConn = {} as PublicConnRecord;
+
+/** Hands a PublicConn to a relay Worker. */
+export function sendPublicConn(
+  mailbox: Mailbox,
+  to: number,
+  fd: Descriptor,
+  control: ControlId,
+  tunnel: TunnelNo,
+  row: TunnelRow,
+  grant: number,
+): void {
+  mailbox.send(to, RecordKind.PUBLIC_CONN, fd, control, tunnel, row, grant);
+}
+
+/** Reads what {@linkcode sendPublicConn} has sent. */
+export function readPublicConn(words: Int32Array, at: number): Readonly<PublicConnRecord> {
+  publicConn.fd = words[at + 1] as Descriptor;
+  publicConn.control = idAt(words, at + 2);
+  publicConn.tunnel = words[at + 3] as TunnelNo;
+  publicConn.row = words[at + 4] as TunnelRow;
+  publicConn.grant = words[at + 5];
+  return publicConn;
+}
+
+/** A connection that claims to be a ProxyConn. */
+export interface ProxyConnRecord {
+  /** Its socket. */
+  fd: Descriptor;
+  /** The number that it claims. */
+  proxy: ProxyId;
+  /** The ticket that it shows. */
+  ticket: Ticket;
+}
+
+const proxyConn = {} as ProxyConnRecord;
+
+/** Hands a connection over whose greeting names that relay Worker. */
+export function sendProxyConn(mailbox: Mailbox, to: number, fd: Descriptor, proxy: ProxyId, ticket: Ticket): void {
+  mailbox.send(to, RecordKind.PROXY_CONN, fd, proxy, ticket[0], ticket[1], ticket[2], ticket[3]);
+}
+
+/** Reads what {@linkcode sendProxyConn} has sent. */
+export function readProxyConn(words: Int32Array, at: number): Readonly<ProxyConnRecord> {
+  proxyConn.fd = words[at + 1] as Descriptor;
+  proxyConn.proxy = idAt(words, at + 2);
+  proxyConn.ticket = ticketAt(words, at + 3);
+  return proxyConn;
+}
+
+/** On the server: a client has logged in. */
+export interface ClientUpRecord {
+  /** The client. */
+  control: ControlId;
+  /** Its grant. */
+  grant: number;
+}
+
+const clientUp = {} as ClientUpRecord;
+
+/** Tells a relay Worker of the server that a client has logged in. */
+export function sendClientUp(mailbox: Mailbox, to: number, control: ControlId, grant: number): void {
+  mailbox.send(to, RecordKind.CONTROL_UP, control, grant);
+}
+
+/** Reads what {@linkcode sendClientUp} has sent. */
+export function readClientUp(words: Int32Array, at: number): Readonly<ClientUpRecord> {
+  clientUp.control = idAt(words, at + 1);
+  clientUp.grant = words[at + 2];
+  return clientUp;
+}
+
+/** On the client: it is logged in. */
+export interface ServerUpRecord {
+  /** Which of the server's resolved addresses it is logged in at. */
+  address: number;
+  /** The port for ProxyConns there. */
+  proxyPort: number;
+}
+
+const serverUp = {} as ServerUpRecord;
+
+/** Tells a relay Worker of the client that the client is logged in. */
+export function sendServerUp(mailbox: Mailbox, to: number, address: number, proxyPort: number): void {
+  mailbox.send(to, RecordKind.CONTROL_UP, address, proxyPort);
+}
+
+/** Reads what {@linkcode sendServerUp} has sent. */
+export function readServerUp(words: Int32Array, at: number): Readonly<ServerUpRecord> {
+  serverUp.address = words[at + 1];
+  serverUp.proxyPort = words[at + 2];
+  return serverUp;
+}
+
+/** Tells a relay Worker that a ctl_conn is gone. */
+export function sendControlLost(mailbox: Mailbox, to: number, control: ControlId): void {
+  mailbox.send(to, RecordKind.CONTROL_LOST, control);
+}
+
+/** Reads what {@linkcode sendControlLost} has sent. */
+export function readControlLost(words: Int32Array, at: number): ControlId {
+  return idAt(words, at + 1);
+}
+
+/** A ProxyConn is asked for. */
+export interface NeedProxyRecord {
+  /** The client; {@linkcode NO_CONTROL} on the client. */
+  control: ControlId;
+  /** The number that it will have. */
+  proxy: ProxyId;
+  /** The server's relay Worker that asks. */
+  worker: number;
+  /** What the connection has to show. */
+  ticket: Ticket;
+}
+
+const needProxy = {} as NeedProxyRecord;
+
+/** Asks for a ProxyConn. */
+export function sendNeedProxy(
+  mailbox: Mailbox,
+  to: number,
+  control: ControlId,
+  proxy: ProxyId,
+  worker: number,
+  ticket: Ticket,
+): void {
+  mailbox.send(to, RecordKind.NEED_PROXY, control, proxy, worker, ticket[0], ticket[1], ticket[2], ticket[3]);
+}
+
+/** Reads what {@linkcode sendNeedProxy} has sent. */
+export function readNeedProxy(words: Int32Array, at: number): Readonly<NeedProxyRecord> {
+  needProxy.control = idAt(words, at + 1);
+  needProxy.proxy = idAt(words, at + 2);
+  needProxy.worker = words[at + 3];
+  needProxy.ticket = ticketAt(words, at + 4);
+  return needProxy;
+}
+
+const session = {} as SessionRecord;
+
+/** Reads the session of a SHUTDOWN_PEER, a FREE_PROXY or a RESET_SESSION. */
+export function readSession(words: Int32Array, at: number): Readonly<SessionRecord> {
+  session.control = idAt(words, at + 1);
+  session.proxy = idAt(words, at + 2);
+  session.session = idAt(words, at + 3);
+  return session;
+}
+
+/** Tells the end of a direction after `total` bytes, up to 2^53. */
+export function sendShutdownPeer(
+  mailbox: Mailbox,
+  to: number,
+  control: ControlId,
+  proxy: ProxyId,
+  session: SessionNo,
+  total: number,
+): void {
+  mailbox.send(to, RecordKind.SHUTDOWN_PEER, control, proxy, session, Math.floor(total / HIGH) | 0, (total % HIGH) | 0);
+}
+
+/** The byte count of a SHUTDOWN_PEER. */
+export function readTotal(words: Int32Array, at: number): number {
+  return idAt(words, at + 4) * HIGH + idAt(words, at + 5);
+}
+
+/** Tells what has no number of its own: the client is finished with a session, or the session was reset. */
+export function sendSession(
+  mailbox: Mailbox,
+  to: number,
+  kind: typeof RecordKind.FREE_PROXY | typeof RecordKind.RESET_SESSION,
+  control: ControlId,
+  proxy: ProxyId,
+  session: SessionNo,
+): void {
+  mailbox.send(to, kind, control, proxy, session);
 }

@@ -1,8 +1,9 @@
 // The control Worker of the client: the ctl_conn, and everything that is said on it. Payload never comes here.
 import type { CtlConn } from "../../protocol/ctl_conn.ts";
-import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
+import type { ProxyId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewCtlAccepted } from "../../protocol/messages.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
+import type { Mailbox } from "../../reactor/mailbox.ts";
 import {
   type Level,
   type LogFields,
@@ -11,7 +12,19 @@ import {
   serveReactor,
 } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
-import { highWord, joinWords, lowWord, Record } from "../../relay/records.ts";
+import {
+  kindOf,
+  NO_CONTROL,
+  readSession,
+  readTotal,
+  RecordKind,
+  sendControlLost,
+  sendNeedProxy,
+  sendServerUp,
+  sendSession,
+  sendShutdownPeer,
+  strayRecord,
+} from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
 import { ServerLink, type ServerLinkEvents } from "./server_link.ts";
 import { TunnelMap } from "./tunnel_map.ts";
@@ -57,20 +70,18 @@ class ClientControl implements Reactor, ServerLinkEvents {
   onUp(conn: CtlConn, address: number, accepted: NewCtlAccepted): void {
     this.#conn = conn;
     this.log("info", "Logged in to the server", { server: this.#config.server, client: accepted.control });
-    this.#tellRelays(Record.CONTROL_UP, address, accepted.proxy_port);
+    this.#tellRelays((mailbox, relay) => sendServerUp(mailbox, relay, address, accepted.proxy_port));
     this.#tunnels.onConnected(conn);
   }
 
   onDown(): void {
     this.#conn = null;
     this.#tunnels.onDisconnected();
-    this.#tellRelays(Record.CONTROL_LOST, 0, 0);
+    this.#tellRelays((mailbox, relay) => sendControlLost(mailbox, relay, NO_CONTROL));
   }
 
-  #tellRelays(record: number, a: number, b: number): void {
-    for (let relay = 0; relay < this.#config.relays; relay++) {
-      this.#context.mailbox.send(FIRST_RELAY + relay, record, a, b);
-    }
+  #tellRelays(tell: (mailbox: Mailbox, relay: number) => void): void {
+    for (let relay = 0; relay < this.#config.relays; relay++) tell(this.#context.mailbox, FIRST_RELAY + relay);
   }
 
   log(level: Level, message: string, fields: LogFields): void {
@@ -96,16 +107,16 @@ class ClientControl implements Reactor, ServerLinkEvents {
         return this.#tunnels.onClosed(message);
       case "NotifyClientNeedProxy": {
         const { proxy, worker, ticket } = message;
-        const [a, b, c, d] = ticket;
-        return mailbox.send(this.#relayOf(proxy), Record.NEED_PROXY, proxy, worker, a, b, c, d);
+        return sendNeedProxy(mailbox, this.#relayOf(proxy), NO_CONTROL, proxy, worker, ticket);
       }
       case "NotifyProxyShutdownPeerConn": {
         const { proxy, session, total } = message;
-        const relay = this.#relayOf(proxy);
-        return mailbox.send(relay, Record.SHUTDOWN_PEER, 0, proxy, session, highWord(total), lowWord(total));
+        return sendShutdownPeer(mailbox, this.#relayOf(proxy), NO_CONTROL, proxy, session, total);
       }
-      case "ResetSession":
-        return mailbox.send(this.#relayOf(message.proxy), Record.RESET_SESSION, 0, message.proxy, message.session);
+      case "ResetSession": {
+        const { proxy, session } = message;
+        return sendSession(mailbox, this.#relayOf(proxy), RecordKind.RESET_SESSION, NO_CONTROL, proxy, session);
+      }
       case "NewCtlReq":
       case "NewCtlChallenge":
       case "NewCtlProof":
@@ -121,20 +132,19 @@ class ClientControl implements Reactor, ServerLinkEvents {
   onRecord(_from: number, words: Int32Array, at: number): void {
     const conn = this.#conn;
     if (conn === null) return;
-    const proxy = (words[at + 2] >>> 0) as ProxyId;
-    const session = (words[at + 3] >>> 0) as SessionNo;
-    switch (words[at]) {
-      case Record.SHUTDOWN_PEER:
-        conn.writer.appendShutdownPeer(proxy, session, joinWords(words[at + 4], words[at + 5]));
+    const { proxy, session } = readSession(words, at);
+    switch (kindOf(words, at)) {
+      case RecordKind.SHUTDOWN_PEER:
+        conn.writer.appendShutdownPeer(proxy, session, readTotal(words, at));
         break;
-      case Record.FREE_PROXY:
+      case RecordKind.FREE_PROXY:
         conn.writer.appendFreeProxyConn(proxy, session);
         break;
-      case Record.RESET_SESSION:
+      case RecordKind.RESET_SESSION:
         conn.writer.appendResetSession(proxy, session);
         break;
       default:
-        throw new Error(`Record ${words[at]} does not belong here`);
+        throw strayRecord(words, at);
     }
     conn.flushSoon();
   }

@@ -3,7 +3,6 @@ import { type SocketAddress, withPort } from "../../../ffi/socket_address.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import type { Notice } from "../../protocol/notice_reader.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
-import { type Ticket, ticketAt } from "../../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { LogLimit } from "../../reactor/log_limit.ts";
 import { ShortageLog } from "../../reactor/shortage_log.ts";
@@ -13,7 +12,19 @@ import { Count, RelayCounters, type TunnelRow } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
 import { NoticeConn, type NoticeConnEvents } from "../../relay/notice_conn.ts";
-import { highWord, joinWords, lowWord, Record } from "../../relay/records.ts";
+import {
+  kindOf,
+  type NeedProxyRecord,
+  NO_CONTROL,
+  readNeedProxy,
+  readServerUp,
+  readSession,
+  readTotal,
+  RecordKind,
+  sendSession,
+  sendShutdownPeer,
+  strayRecord,
+} from "../../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
@@ -69,29 +80,30 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {
-    const session = (words[at + 3] >>> 0) as SessionNo;
-    switch (words[at]) {
-      case Record.CONTROL_UP:
-        this.#proxyAddress = withPort(this.#resolved.server[words[at + 1]], words[at + 2]);
+    switch (kindOf(words, at)) {
+      case RecordKind.CONTROL_UP: {
+        const { address, proxyPort } = readServerUp(words, at);
+        this.#proxyAddress = withPort(this.#resolved.server[address], proxyPort);
         return;
-      case Record.CONTROL_LOST:
+      }
+      case RecordKind.CONTROL_LOST:
         return this.#onControlLost();
-      case Record.NEED_PROXY:
-        return this.#onNeedProxy((words[at + 1] >>> 0) as ProxyId, words[at + 2], ticketAt(words, at + 3));
-      case Record.SHUTDOWN_PEER:
-        return this.#proxy(words, at)?.onShutdownPeer(session, joinWords(words[at + 4], words[at + 5]));
-      case Record.RESET_SESSION:
-        return this.#proxy(words, at)?.onReset(session);
+      case RecordKind.NEED_PROXY:
+        return this.#onNeedProxy(readNeedProxy(words, at));
+      case RecordKind.SHUTDOWN_PEER: {
+        const { proxy, session } = readSession(words, at);
+        return this.#proxies.get(proxy)?.onShutdownPeer(session, readTotal(words, at));
+      }
+      case RecordKind.RESET_SESSION: {
+        const { proxy, session } = readSession(words, at);
+        return this.#proxies.get(proxy)?.onReset(session);
+      }
       default:
-        throw new Error(`Record ${words[at]} does not belong here`);
+        throw strayRecord(words, at);
     }
   }
 
-  #proxy(words: Int32Array, at: number): ClientProxyConn | undefined {
-    return this.#proxies.get((words[at + 2] >>> 0) as ProxyId);
-  }
-
-  #onNeedProxy(proxy: ProxyId, worker: number, ticket: Ticket): void {
+  #onNeedProxy({ proxy, worker, ticket }: NeedProxyRecord): void {
     if (this.#proxyAddress === null || this.#requests.length >= MOST_CONNECTORS) return;
     this.#requests.push({ proxy, worker, ticket, deadline: this.#context.loop.now + TICKET_MS });
     this.#connectRequested();
@@ -204,20 +216,19 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   free(proxy: ProxyId, session: SessionNo): void {
     const conn = this.#noticeConnOf(proxy);
     if (conn !== undefined) return conn.free(proxy, session);
-    this.#context.mailbox.send(CONTROL, Record.FREE_PROXY, 0, proxy, session);
+    sendSession(this.#context.mailbox, CONTROL, RecordKind.FREE_PROXY, NO_CONTROL, proxy, session);
   }
 
   shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void {
     const conn = this.#noticeConnOf(proxy);
     if (conn !== undefined) return conn.shutdownPeer(proxy, session, total, urgent);
-    const { mailbox } = this.#context;
-    mailbox.send(CONTROL, Record.SHUTDOWN_PEER, 0, proxy, session, highWord(total), lowWord(total));
+    sendShutdownPeer(this.#context.mailbox, CONTROL, NO_CONTROL, proxy, session, total);
   }
 
   reset(proxy: ProxyId, session: SessionNo): void {
     const conn = this.#noticeConnOf(proxy);
     if (conn !== undefined) return conn.reset(proxy, session);
-    this.#context.mailbox.send(CONTROL, Record.RESET_SESSION, 0, proxy, session);
+    sendSession(this.#context.mailbox, CONTROL, RecordKind.RESET_SESSION, NO_CONTROL, proxy, session);
   }
 
   onProxyClosed(proxy: ClientProxyConn): void {

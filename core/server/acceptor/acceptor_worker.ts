@@ -4,17 +4,26 @@ import { Errno } from "../../../ffi/errno.ts";
 import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from "../../../ffi/socket.ts";
 import { formatAddress, IP_WORDS, portOf, withPort } from "../../../ffi/socket_address.ts";
 import { type AddressRange, addressRanges } from "../../protocol/address_range.ts";
+import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import { Acceptor } from "../../reactor/acceptor.ts";
 import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { ShortageLog } from "../../reactor/shortage_log.ts";
 import type { TunnelRow } from "../../relay/counters.ts";
-import { Record } from "../../relay/records.ts";
+import { kindOf, RecordKind, sendPublicConn, strayRecord } from "../../relay/records.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import { AddressFilter } from "../policy/address_filter.ts";
 import { ConnectionCounts } from "../connection_counts.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
+import {
+  type ListenRangeRecord,
+  type ListenRecord,
+  readListen,
+  readListenRange,
+  readUnlisten,
+  sendListening,
+} from "../listen_records.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { WaitingRoom } from "../waiting_room.ts";
 import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "../worker_config.ts";
@@ -25,8 +34,8 @@ type Ranges = readonly [AddressRange[], AddressRange[]];
 /** A public port. */
 interface Door {
   readonly acceptor: Acceptor;
-  readonly control: number;
-  readonly tunnel: number;
+  readonly control: ControlId;
+  readonly tunnel: TunnelNo;
   readonly row: TunnelRow;
   readonly grant: number;
   /** What its client has asked for; null is everybody. */
@@ -64,32 +73,31 @@ class ServerAcceptor implements Reactor {
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {
-    switch (words[at]) {
-      case Record.LISTEN:
-        return this.#listen(words.subarray(at + 1, at + 7));
-      case Record.LISTEN_RANGE:
-        return this.#addRange(words, at);
-      case Record.UNLISTEN:
-        return this.#unlisten(words[at + 1]);
+    switch (kindOf(words, at)) {
+      case RecordKind.LISTEN:
+        return this.#listen(readListen(words, at));
+      case RecordKind.LISTEN_RANGE:
+        return this.#addRange(readListenRange(words, at));
+      case RecordKind.UNLISTEN:
+        return this.#unlisten(readUnlisten(words, at));
       default:
-        throw new Error(`Record ${words[at]} does not belong here`);
+        throw strayRecord(words, at);
     }
   }
 
-  #addRange(words: Int32Array, at: number): void {
-    const [tunnelId, denies, bits, a, b, c, d] = words.subarray(at + 1, at + 8);
+  #addRange({ tunnelId, denies, bits, ip }: ListenRangeRecord): void {
     const ranges = this.#ranges.get(tunnelId) ?? [[], []];
-    ranges[denies === 1 ? 1 : 0].push({ ip: [a, b, c, d], bits });
+    ranges[denies ? 1 : 0].push({ ip, bits });
     this.#ranges.set(tunnelId, ranges);
   }
 
-  #listen([tunnelId, control, tunnel, row, grant, port]: Int32Array): void {
+  #listen({ tunnelId, control, tunnel, row, grant, port }: ListenRecord): void {
     const filter = filterOf(this.#ranges.get(tunnelId) ?? [[], []]);
     this.#ranges.delete(tunnelId);
     const fd = listenOn(withPort(this.#config.rules[grant].bind, port));
     const address = fd < 0 ? null : localAddress(fd as Descriptor);
     if (address === null) {
-      return this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
+      return sendListening(this.#context.mailbox, CONTROL, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
     }
     watchPeers(fd as Descriptor);
     unpace(fd as Descriptor);
@@ -100,7 +108,7 @@ class ServerAcceptor implements Reactor {
     const door: Door = {
       control,
       tunnel,
-      row: row as TunnelRow,
+      row,
       grant,
       filter,
       refusals: new RefusalLog(this.#context, "PublicClients are refused by allow or deny", fields),
@@ -112,7 +120,7 @@ class ServerAcceptor implements Reactor {
       }),
     };
     this.#doors.set(tunnelId, door);
-    this.#context.mailbox.send(CONTROL, Record.LISTENING, tunnelId, opened, 0);
+    sendListening(this.#context.mailbox, CONTROL, tunnelId, opened, 0);
   }
 
   #onAcceptPaused(reason: string, port: number): void {
@@ -149,7 +157,7 @@ class ServerAcceptor implements Reactor {
       const peer = formatAddress(lastAddress());
       this.#context.log("debug", "PublicConn has come", { peer, client: control, tunnel, relay: this.#nextRelay });
     }
-    this.#context.mailbox.send(FIRST_RELAY + this.#nextRelay, Record.PUBLIC_CONN, fd, control, tunnel, row, grant);
+    sendPublicConn(this.#context.mailbox, FIRST_RELAY + this.#nextRelay, fd, control, tunnel, row, grant);
     this.#dealt = (this.#dealt + 1) | 0;
     this.#nextRelay = (this.#nextRelay + 1) % this.#config.relays;
   }

@@ -1,16 +1,30 @@
 // The control Worker of the server: ctl_conns, and the first bytes of ProxyConns. Payload never comes here.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import { addressRanges } from "../../protocol/address_range.ts";
-import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
+import type { ControlId } from "../../protocol/ids.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
+import type { FrameWriter } from "../../protocol/frame_writer.ts";
 import type { ProxyMetaSet } from "../../protocol/preamble.ts";
-import { ticketAt } from "../../protocol/ticket.ts";
+import type { Mailbox } from "../../reactor/mailbox.ts";
 import { LogLimit } from "../../reactor/log_limit.ts";
 import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { RelayCounters } from "../../relay/counters.ts";
-import { highWord, joinWords, lowWord, Record } from "../../relay/records.ts";
+import {
+  kindOf,
+  readNeedProxy,
+  readSession,
+  readTotal,
+  RecordKind,
+  sendClientUp,
+  sendControlLost,
+  sendProxyConn,
+  sendSession,
+  sendShutdownPeer,
+  strayRecord,
+} from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
+import { readListening, sendListen, sendListenRange, sendUnlisten } from "../listen_records.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
 import { Entrance, type EntranceEvents } from "./entrance.ts";
 import type { LoggedIn } from "./login.ts";
@@ -46,39 +60,37 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
 
   onGreeting(fd: Descriptor, relay: number, { proxy, ticket }: ProxyMetaSet): boolean {
     if (relay >= this.#config.relays) return false;
-    const [a, b, c, d] = ticket;
-    this.#context.mailbox.send(FIRST_RELAY + relay, Record.PROXY_CONN, fd, proxy, a, b, c, d);
+    sendProxyConn(this.#context.mailbox, FIRST_RELAY + relay, fd, proxy, ticket);
     return true;
   }
 
   announce({ id, grant }: Control): void {
     this.#linesOf.set(id, new LogLimit(this.#context, TUNNEL_LINES));
-    this.#tellRelays(Record.CONTROL_UP, id, grant.id);
+    this.#tellRelays((mailbox, relay) => sendClientUp(mailbox, relay, id, grant.id));
   }
 
   withdraw(control: ControlId): void {
     this.#linesOf.delete(control);
-    this.#tellRelays(Record.CONTROL_LOST, control);
+    this.#tellRelays((mailbox, relay) => sendControlLost(mailbox, relay, control));
   }
 
-  #tellRelays(record: number, control: ControlId, grant = 0): void {
-    for (let relay = 0; relay < this.#config.relays; relay++) {
-      this.#context.mailbox.send(FIRST_RELAY + relay, record, control, grant);
-    }
+  #tellRelays(tell: (mailbox: Mailbox, relay: number) => void): void {
+    for (let relay = 0; relay < this.#config.relays; relay++) tell(this.#context.mailbox, FIRST_RELAY + relay);
   }
 
   listen({ id, no, row, port, allow, deny }: Tunnel, control: Control): void {
     const { mailbox } = this.#context;
     for (const [denies, ranges] of [allow, deny].entries()) {
-      for (const { bits, ip: [a, b, c, d] } of addressRanges(ranges)) {
-        mailbox.send(ACCEPTOR, Record.LISTEN_RANGE, id, denies, bits, a, b, c, d);
+      for (const { bits, ip } of addressRanges(ranges)) {
+        sendListenRange(mailbox, ACCEPTOR, { tunnelId: id, denies: denies === 1, bits, ip });
       }
     }
-    mailbox.send(ACCEPTOR, Record.LISTEN, id, control.id, no, row.row, control.grant.id, port);
+    const listen = { tunnelId: id, control: control.id, tunnel: no, row: row.row, grant: control.grant.id, port };
+    sendListen(mailbox, ACCEPTOR, listen);
   }
 
   unlisten(tunnel: Tunnel): void {
-    this.#context.mailbox.send(ACCEPTOR, Record.UNLISTEN, tunnel.id);
+    sendUnlisten(this.#context.mailbox, ACCEPTOR, tunnel.id);
   }
 
   show({ row: { row, before } }: Tunnel, up: boolean, fields: LogFields): void {
@@ -96,42 +108,45 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     // relay Workers number their ProxyConns so that the remainder names the Worker
     const relay = FIRST_RELAY + proxy % this.#config.relays;
     switch (message.type) {
-      case "NotifyProxyShutdownPeerConn": {
-        const { total } = message;
-        return mailbox.send(relay, Record.SHUTDOWN_PEER, control, proxy, session, highWord(total), lowWord(total));
-      }
+      case "NotifyProxyShutdownPeerConn":
+        return sendShutdownPeer(mailbox, relay, control, proxy, session, message.total);
       case "FreeProxyConnReq":
-        return mailbox.send(relay, Record.FREE_PROXY, control, proxy, session);
+        return sendSession(mailbox, relay, RecordKind.FREE_PROXY, control, proxy, session);
       case "ResetSession":
-        return mailbox.send(relay, Record.RESET_SESSION, control, proxy, session);
+        return sendSession(mailbox, relay, RecordKind.RESET_SESSION, control, proxy, session);
       default:
         return message satisfies never;
     }
   }
 
-  onRecord(from: number, words: Int32Array, at: number): void {
-    if (words[at] === Record.LISTENING) {
-      return this.#controls.onListening(words[at + 1], words[at + 2], words[at + 3]);
-    }
-    const conn = this.#controls.get(words[at + 1] as ControlId)?.conn;
-    if (conn === undefined) return;
-    const proxy = (words[at + 2] >>> 0) as ProxyId;
-    switch (words[at]) {
-      case Record.NEED_PROXY:
-        conn.writer.appendNeedProxy(from - FIRST_RELAY, proxy, ticketAt(words, at + 3));
-        break;
-      case Record.SHUTDOWN_PEER: {
-        const total = joinWords(words[at + 4], words[at + 5]);
-        conn.writer.appendShutdownPeer(proxy, (words[at + 3] >>> 0) as SessionNo, total);
-        break;
+  onRecord(_from: number, words: Int32Array, at: number): void {
+    switch (kindOf(words, at)) {
+      case RecordKind.LISTENING: {
+        const { tunnelId, port, code } = readListening(words, at);
+        return this.#controls.onListening(tunnelId, port, code);
       }
-      case Record.RESET_SESSION:
-        conn.writer.appendResetSession(proxy, (words[at + 3] >>> 0) as SessionNo);
-        break;
+      case RecordKind.NEED_PROXY: {
+        const { control, worker, proxy, ticket } = readNeedProxy(words, at);
+        return this.#writerTo(control)?.appendNeedProxy(worker, proxy, ticket);
+      }
+      case RecordKind.SHUTDOWN_PEER: {
+        const { control, proxy, session } = readSession(words, at);
+        return this.#writerTo(control)?.appendShutdownPeer(proxy, session, readTotal(words, at));
+      }
+      case RecordKind.RESET_SESSION: {
+        const { control, proxy, session } = readSession(words, at);
+        return this.#writerTo(control)?.appendResetSession(proxy, session);
+      }
       default:
-        throw new Error(`Record ${words[at]} does not belong here`);
+        throw strayRecord(words, at);
     }
-    conn.flushSoon();
+  }
+
+  /** What is appended leaves at the end of this turn; nothing for a client that has gone. */
+  #writerTo(control: ControlId): FrameWriter | undefined {
+    const conn = this.#controls.get(control)?.conn;
+    conn?.flushSoon();
+    return conn?.writer;
   }
 
   onMessage(): void {}

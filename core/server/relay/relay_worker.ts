@@ -1,7 +1,7 @@
 // A relay Worker of the server: PublicConn <-> ProxyConn.
-import { close, type Descriptor } from "../../../ffi/descriptor.ts";
-import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
-import { newTicket, sameTicket, type Ticket, ticketAt } from "../../protocol/ticket.ts";
+import { close } from "../../../ffi/descriptor.ts";
+import type { ControlId, ProxyId } from "../../protocol/ids.ts";
+import { newTicket, sameTicket, type Ticket } from "../../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { StreamSocket } from "../../reactor/stream_socket.ts";
@@ -9,7 +9,23 @@ import { RelayCounters, type TunnelRow } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
 import type { Notices } from "../../relay/proxy_conn.ts";
-import { highWord, joinWords, lowWord, Record } from "../../relay/records.ts";
+import {
+  kindOf,
+  type ProxyConnRecord,
+  type PublicConnRecord,
+  readClientUp,
+  readControlLost,
+  readProxyConn,
+  readPublicConn,
+  readSession,
+  readTotal,
+  RecordKind,
+  sendNeedProxy,
+  sendSession,
+  sendShutdownPeer,
+  type SessionRecord,
+  strayRecord,
+} from "../../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
 import { ConnectionCounts } from "../connection_counts.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
@@ -51,44 +67,40 @@ class ServerRelay implements Reactor, ProxyRequests {
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {
-    switch (words[at]) {
-      case Record.PUBLIC_CONN:
-        return this.#onPublicConn(
-          words[at + 1] as Descriptor,
-          words[at + 2] as ControlId,
-          words[at + 3],
-          words[at + 4] as TunnelRow,
-          words[at + 5],
-        );
-      case Record.PROXY_CONN:
-        return this.#onProxyConn(
-          words[at + 1] as Descriptor,
-          (words[at + 2] >>> 0) as ProxyId,
-          ticketAt(words, at + 3),
-        );
-      case Record.CONTROL_UP:
-        return this.#onControlUp(words[at + 1] as ControlId, words[at + 2]);
-      case Record.CONTROL_LOST:
-        return this.#onControlLost(words[at + 1] as ControlId);
-      case Record.SHUTDOWN_PEER: {
-        const total = joinWords(words[at + 4], words[at + 5]);
-        return this.#proxy(words, at)?.onShutdownPeer((words[at + 3] >>> 0) as SessionNo, total);
+    switch (kindOf(words, at)) {
+      case RecordKind.PUBLIC_CONN:
+        return this.#onPublicConn(readPublicConn(words, at));
+      case RecordKind.PROXY_CONN:
+        return this.#onProxyConn(readProxyConn(words, at));
+      case RecordKind.CONTROL_UP: {
+        const { control, grant } = readClientUp(words, at);
+        return this.#onControlUp(control, grant);
       }
-      case Record.FREE_PROXY:
-        return this.#proxy(words, at)?.onFree((words[at + 3] >>> 0) as SessionNo);
-      case Record.RESET_SESSION:
-        return this.#proxy(words, at)?.onReset((words[at + 3] >>> 0) as SessionNo);
+      case RecordKind.CONTROL_LOST:
+        return this.#onControlLost(readControlLost(words, at));
+      case RecordKind.SHUTDOWN_PEER: {
+        const record = readSession(words, at);
+        return this.#proxy(record)?.onShutdownPeer(record.session, readTotal(words, at));
+      }
+      case RecordKind.FREE_PROXY: {
+        const record = readSession(words, at);
+        return this.#proxy(record)?.onFree(record.session);
+      }
+      case RecordKind.RESET_SESSION: {
+        const record = readSession(words, at);
+        return this.#proxy(record)?.onReset(record.session);
+      }
       default:
-        throw new Error(`Record ${words[at]} does not belong here`);
+        throw strayRecord(words, at);
     }
   }
 
   /** A client's notice names a ProxyConn of its own, or nothing happens. */
-  #proxy(words: Int32Array, at: number) {
-    return this.#pools.get(words[at + 1] as ControlId)?.proxy((words[at + 2] >>> 0) as ProxyId);
+  #proxy({ control, proxy }: SessionRecord) {
+    return this.#pools.get(control)?.proxy(proxy);
   }
 
-  #onPublicConn(fd: Descriptor, control: ControlId, tunnel: number, row: TunnelRow, grant: number): void {
+  #onPublicConn({ fd, control, tunnel, row, grant }: PublicConnRecord): void {
     this.#room.take(this.#config.index);
     const socket = new StreamSocket(this.#context.loop, fd, true);
     const pool = this.#pools.get(control);
@@ -104,7 +116,7 @@ class ServerRelay implements Reactor, ProxyRequests {
   readonly #onWaiting = (change: 1 | -1): void => this.#room.count(this.#config.index, change);
 
   /** A ticket is good once. */
-  #onProxyConn(fd: Descriptor, proxy: ProxyId, ticket: Ticket): void {
+  #onProxyConn({ fd, proxy, ticket }: ProxyConnRecord): void {
     const expected = this.#tickets.get(proxy);
     if (expected === undefined || !sameTicket(expected.ticket, ticket)) {
       close(fd);
@@ -124,10 +136,10 @@ class ServerRelay implements Reactor, ProxyRequests {
     const { mailbox } = this.#context;
     return {
       shutdownPeer(proxy, session, total) {
-        mailbox.send(CONTROL, Record.SHUTDOWN_PEER, control, proxy, session, highWord(total), lowWord(total));
+        sendShutdownPeer(mailbox, CONTROL, control, proxy, session, total);
       },
       reset(proxy, session) {
-        mailbox.send(CONTROL, Record.RESET_SESSION, control, proxy, session);
+        sendSession(mailbox, CONTROL, RecordKind.RESET_SESSION, control, proxy, session);
       },
     };
   }
@@ -148,8 +160,7 @@ class ServerRelay implements Reactor, ProxyRequests {
     } while (this.#tickets.has(proxy as ProxyId) || pool.proxy(proxy as ProxyId) !== undefined);
     const ticket = newTicket();
     this.#tickets.set(proxy as ProxyId, { pool, ticket });
-    const [a, b, c, d] = ticket;
-    this.#context.mailbox.send(CONTROL, Record.NEED_PROXY, pool.control, proxy, a, b, c, d);
+    sendNeedProxy(this.#context.mailbox, CONTROL, pool.control, proxy as ProxyId, index, ticket);
     return proxy as ProxyId;
   }
 

@@ -1,0 +1,119 @@
+// The records between Workers: what one writes is what the other reads, also where an i32 is not enough.
+
+import type { Descriptor } from "../ffi/descriptor.ts";
+import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
+import type { Mailbox } from "../core/reactor/mailbox.ts";
+import type { TunnelRow } from "../core/relay/counters.ts";
+import {
+  kindOf,
+  readClientUp,
+  readControlLost,
+  readNeedProxy,
+  readProxyConn,
+  readPublicConn,
+  readServerUp,
+  readSession,
+  readTotal,
+  RecordKind,
+  sendClientUp,
+  sendControlLost,
+  sendNeedProxy,
+  sendProxyConn,
+  sendPublicConn,
+  sendServerUp,
+  sendSession,
+  sendShutdownPeer,
+} from "../core/relay/records.ts";
+import {
+  type ListenRangeRecord,
+  readListen,
+  readListening,
+  readListenRange,
+  readUnlisten,
+  sendListen,
+  sendListening,
+  sendListenRange,
+  sendUnlisten,
+} from "../core/server/listen_records.ts";
+import { assertEquals } from "./support/assert.ts";
+import { Post } from "./support/post.ts";
+
+const TO = 1;
+const LARGEST = 0xffff_ffff;
+const [control, proxy, session] = [LARGEST as ControlId, 0x8000_0000 as ProxyId, 0xdead_beef as SessionNo];
+const [fd, tunnel, row] = [70_000 as Descriptor, 0xffff as TunnelNo, 65_534 as TunnelRow];
+const ticket = [-1, 0x7fff_ffff, -0x8000_0000, 0] as const;
+
+/** What `read` makes of a record that went through a ring. */
+function through<T>(send: (mailbox: Mailbox) => void, read: (words: Int32Array, at: number) => T): T {
+  const post = new Post(2, 2);
+  try {
+    const got: T[] = [];
+    const { mailbox } = post.open(TO);
+    mailbox.setHandler({
+      onRecord: (_from, words, at) => void got.push(read(words, at)),
+      onMessage() {},
+      onPhase() {},
+    });
+    send(post.open(0).mailbox);
+    mailbox.deliver();
+    assertEquals(got.length, 1);
+    return got[0];
+  } finally {
+    post.dispose();
+  }
+}
+
+Deno.test("what a connection is handed over with arrives", () => {
+  assertEquals(
+    through((mailbox) => sendPublicConn(mailbox, TO, fd, control, tunnel, row, 3), readPublicConn),
+    { fd, control, tunnel, row, grant: 3 },
+  );
+  assertEquals(
+    through((mailbox) => sendProxyConn(mailbox, TO, fd, proxy, ticket), readProxyConn),
+    { fd, proxy, ticket },
+  );
+  assertEquals(
+    through((mailbox) => sendNeedProxy(mailbox, TO, control, proxy, 63, ticket), readNeedProxy),
+    { control, proxy, worker: 63, ticket },
+  );
+});
+
+Deno.test("what is told of a ctl_conn arrives", () => {
+  assertEquals(through((mailbox) => sendClientUp(mailbox, TO, control, 3), readClientUp), { control, grant: 3 });
+  assertEquals(
+    through((mailbox) => sendServerUp(mailbox, TO, 2, 65_535), readServerUp),
+    { address: 2, proxyPort: 65_535 },
+  );
+  assertEquals(through((mailbox) => sendControlLost(mailbox, TO, control), readControlLost), control);
+});
+
+Deno.test("a notice about the largest numbers names its session, and a total is exact", () => {
+  for (const kind of [RecordKind.FREE_PROXY, RecordKind.RESET_SESSION]) {
+    const read = (words: Int32Array, at: number) => ({ kind: kindOf(words, at), ...readSession(words, at) });
+    assertEquals(
+      through((mailbox) => sendSession(mailbox, TO, kind, control, proxy, session), read),
+      { kind, control, proxy, session },
+    );
+  }
+  for (const total of [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 5_000_000_000, Number.MAX_SAFE_INTEGER]) {
+    const read = (words: Int32Array, at: number) => ({ ...readSession(words, at), total: readTotal(words, at) });
+    assertEquals(
+      through((mailbox) => sendShutdownPeer(mailbox, TO, control, proxy, session, total), read),
+      { control, proxy, session, total },
+    );
+  }
+});
+
+Deno.test("what is told of a public port arrives", () => {
+  const tunnelId = LARGEST;
+  const listen = { tunnelId, control, tunnel, row, grant: 3, port: 65_535 };
+  assertEquals(through((mailbox) => sendListen(mailbox, TO, listen), readListen), listen);
+  for (const denies of [true, false]) {
+    const range: ListenRangeRecord = { tunnelId, denies, bits: 128, ip: ticket };
+    assertEquals(through((mailbox) => sendListenRange(mailbox, TO, range), readListenRange), range);
+  }
+  assertEquals(through((mailbox) => sendUnlisten(mailbox, TO, tunnelId), readUnlisten), tunnelId);
+  const listening = { tunnelId, port: 65_535, code: 98 };
+  assertEquals(through((mailbox) => sendListening(mailbox, TO, tunnelId, 65_535, 98), readListening), listening);
+});
