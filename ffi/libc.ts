@@ -73,10 +73,14 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: Memory, length: number): number;
   /** shutdown(2). */
   shutdown(fd: number, how: number): number;
+  /** signal(2). */
+  signal(number: number, handler: bigint): Pointer;
   /** socket(2). */
   socket(family: number, type: number, protocol: number): number;
   /** splice(2). */
   splice(fdIn: number, offIn: Pointer, fdOut: number, offOut: Pointer, length: number, flags: number): number;
+  /** waitpid(2). */
+  waitpid(child: number, status: Memory, options: number): number;
   /** write(2). */
   write(fd: number, buffer: Memory, length: number): number;
 }
@@ -118,7 +122,9 @@ export const libc: Libc = Deno.dlopen("libc.so.6", {
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  signal: { parameters: ["i32", "usize"], result: "pointer" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   splice: { parameters: ["i32", "pointer", "i32", "pointer", "u32", "u32"], result: "i32" },
+  waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
 }).symbols;

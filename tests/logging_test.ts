@@ -19,7 +19,7 @@ function textOf(level: LogLevel, message: string, fields: LogFields = {}): strin
 async function run(body: string, redirect = ""): Promise<{ code: number; stdout: string; stderr: string }> {
   const source = `${IMPORTS}${body}`;
   const output = await new Deno.Command("sh", {
-    args: ["-c", `exec "$0" eval "$1" ${redirect}`, Deno.execPath(), source],
+    args: ["-c", `exec "$0" eval --quiet "$1" ${redirect}`, Deno.execPath(), source],
     cwd: new URL("..", import.meta.url),
     env: { NO_COLOR: "1" },
     signal: AbortSignal.timeout(20_000),
@@ -119,7 +119,7 @@ for (const [what, redirect] of [["closed", "2>&-"], ["on a full disk", "2>/dev/f
 /** A program that logs a lot once its stdin is closed, and its outputs. */
 function startLoggingALot(body: string): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["eval", `${IMPORTS}const line = () => Deno.stdin.readSync(new Uint8Array(9));\n${body}`],
+    args: ["eval", "--quiet", `${IMPORTS}const line = () => Deno.stdin.readSync(new Uint8Array(9));\n${body}`],
     cwd: new URL("..", import.meta.url),
     stdin: "piped",
     stdout: "piped",

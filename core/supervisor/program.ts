@@ -1,5 +1,6 @@
 // The life of either program in its main isolate: Workers start, signals come, sessions drain, the process ends.
 import { openErrorOutput } from "../../ffi/error_output.ts";
+import { buryOrphans } from "../../ffi/process.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Loaded } from "../config/load.ts";
 import type { Environment, ReadFile } from "../config/token.ts";
@@ -9,8 +10,9 @@ import { Phase } from "../reactor/shared_state.ts";
 import { WorkerGroup, type WorkerSpec } from "../reactor/worker_group.ts";
 import type { RelayCounters } from "../relay/counters.ts";
 import type { DrainedReport } from "../relay/drain_watch.ts";
-import { warnOfOpenFiles } from "./secret_file.ts";
 import { TunnelBook, type TunnelReport } from "../relay/tunnel_book.ts";
+import { warnOfOpenFiles } from "./secret_file.ts";
+import { listenToSignals, onSignals } from "./signals.ts";
 
 /** Ms that the Workers have to end their loops. */
 const STOP_MS = 2000;
@@ -45,7 +47,7 @@ export class Program {
   readonly #drained = Promise.withResolvers<void>();
   #stopping = false;
 
-  /** Starts the Workers and listens to signals. */
+  /** Starts the Workers and obeys signals from now on. */
   constructor(options: ProgramOptions) {
     this.#options = options;
     this.#undrained = new Set(options.relays);
@@ -55,11 +57,7 @@ export class Program {
       onReport: (worker, report) => this.#onReport(worker, report),
       onFailure: (worker, reason) => this.#onFailure(worker, reason),
     });
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      Deno.addSignalListener(signal, () => this.#onSignal(signal));
-    }
-    // not SIGUSR1, which makes Deno open its debugger
-    Deno.addSignalListener("SIGUSR2", () => this.#logCounters());
+    onSignals({ onStop: (signal) => this.#onSignal(signal), onCounters: () => this.#logCounters() });
   }
 
   /** Resolves when every Worker runs. */
@@ -152,6 +150,9 @@ export async function main<C extends LogSettings>(
     const loaded = load(Deno.args, Deno.env, Deno.readTextFileSync);
     if (loaded.kind !== "run") return console.log(loaded.text);
     const { config } = loaded;
+    // as long as nothing is served there is nothing to wait for
+    listenToSignals({ onStop: () => Deno.exit(0), onCounters: () => {} });
+    buryOrphans();
     startLogging({ level: config.logLevel, format: config.logFormat, program: name, write: openErrorOutput() });
     warnOfOpenFiles(loaded.secretFiles);
     await run(config);

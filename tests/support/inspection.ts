@@ -117,3 +117,11 @@ export function connectionsIn(state: keyof typeof TCP_STATES, pid: number): numb
     fields[3] === TCP_STATES[state] && inodes.has(fields[9])
   ).length;
 }
+
+/** The children of the process `pid`, the dead ones that nobody has waited for included. */
+export function childrenOf(pid: number): number[] {
+  return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) => {
+    const children = Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).trim();
+    return children === "" ? [] : children.split(" ").map(Number);
+  });
+}
