@@ -23,7 +23,7 @@ WORKERS := $(filter %_worker.ts,$(LIBRARY))
 
 # Only what the programs need. --allow-ffi takes no name: a bare library name would be looked for in the current
 # directory. No code cache: the executable would load it unchecked from a file in /tmp that anybody may have written.
-PERMISSIONS := --no-prompt --allow-ffi --allow-read --allow-env=CPROXY_TOKEN
+PERMISSIONS := --no-prompt --allow-ffi --allow-read --allow-env=CPROXY_TOKEN,JOURNAL_STREAM
 # With thousands of idle connections, optimizing for size saves a third of their memory and costs no speed that shows.
 COMPILE = $(DENO_COMPILE) compile --quiet --no-code-cache --v8-flags=--optimize-for-size $(PERMISSIONS)
 

@@ -2,6 +2,7 @@
 import type { Descriptor } from "./descriptor.ts";
 import { write } from "./descriptor.ts";
 import { Errno, errno } from "./errno.ts";
+import { fileIdentity } from "./file_identity.ts";
 import { libc } from "./libc.ts";
 import { getPipeCapacity } from "./pipe.ts";
 import { isSocket, send } from "./socket.ts";
@@ -39,6 +40,11 @@ export function openErrorOutput(): ErrorOutput {
   if (own >= 0) return (bytes) => write(own as Descriptor, bytes);
   // another user's, or no /proc; someone else who writes to it may still take the room that poll has seen
   return (bytes) => hasRoom(STDERR) ? write(STDERR, bytes.subarray(0, AT_ONCE)) : -Errno.EAGAIN;
+}
+
+/** Which file stderr is; see {@linkcode fileIdentity}. */
+export function errorOutputIdentity(): string | null {
+  return fileIdentity(STDERR);
 }
 
 /** Whether a write would not block: there is room, or an error to be told. */

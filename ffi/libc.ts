@@ -79,6 +79,8 @@ export interface Libc {
   socket(family: number, type: number, protocol: number): number;
   /** splice(2). */
   splice(fdIn: number, offIn: Pointer, fdOut: number, offOut: Pointer, length: number, flags: number): number;
+  /** statx(2). */
+  statx(folder: number, path: Memory, flags: number, mask: number, result: Memory): number;
   /** waitpid(2). */
   waitpid(child: number, status: Memory, options: number): number;
   /** write(2). */
@@ -125,6 +127,7 @@ export const libc: Libc = Deno.dlopen("libc.so.6", {
   signal: { parameters: ["i32", "usize"], result: "pointer" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   splice: { parameters: ["i32", "pointer", "i32", "pointer", "u32", "u32"], result: "i32" },
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
 }).symbols;

@@ -68,6 +68,19 @@ for (const { name, load } of PROGRAMS) {
   });
 }
 
+Deno.test("several tokens are given to the server as the header of its unit says", () => {
+  const header = example("cproxy-server.service").split("\n\n")[0];
+  const entry = /^# +(- \{.*\})$/m.exec(header)?.[1];
+  const credential = /^# +LoadCredential=([^:]+):/m.exec(header)?.[1];
+  const loaded = loadServerConfig(["--config=/credentials/server.yaml"], { get: () => undefined }, (path) => {
+    if (path === `/credentials/${credential}`) return "her token";
+    assertEquals(path, "/credentials/server.yaml");
+    return `${example("server.yaml")}\ntokens:\n  ${entry}\n`;
+  });
+  assert(loaded.kind === "run");
+  assertEquals([loaded.config.token, ...loaded.config.tokens.map(({ token }) => token)], [null, "her token"]);
+});
+
 Deno.test("both units are in examples/, and no other", () => {
   const units = [...Deno.readDirSync(UNIT_FOLDER)].map(({ name }) => name).filter((name) => name.endsWith(".service"));
   assertEquals(units.sort(), PROGRAMS.map(({ name }) => `cproxy-${name}.service`).sort());

@@ -18,6 +18,9 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
+/** Priorities of syslog(3). */
+const PRIORITIES = { debug: 7, info: 6, warning: 4, error: 3 } as const;
+
 const LEVEL_NAMES = { debug: "DEBUG", info: "INFO ", warning: "WARN ", error: "ERROR" } as const;
 
 /**
@@ -25,8 +28,21 @@ const LEVEL_NAMES = { debug: "DEBUG", info: "INFO ", warning: "WARN ", error: "E
  * empty or hold more than plain characters are quoted as in JSON, so that no value can look like a second field or line.
  */
 export function formatText(line: LogLine): string {
-  const time = new Date(line.timeMs).toISOString();
-  let text = `${time} ${LEVEL_NAMES[line.level]} ${escapeUnprintable(line.message)}`;
+  return `${new Date(line.timeMs).toISOString()} ${LEVEL_NAMES[line.level]} ${formatRecord(line)}`;
+}
+
+/**
+ * Writes lines for systemd's journal: each begins with its priority in angle brackets, which the journal takes for itself
+ * (sd-daemon(3)).
+ */
+export function formatJournal(level: LogLevel, text: string): string {
+  const prefix = `<${PRIORITIES[level]}>`;
+  return prefix + text.replaceAll("\n", `\n${prefix}`);
+}
+
+/** Writes what a record says, without its time and level. */
+export function formatRecord(line: Pick<LogLine, "message" | "fields">): string {
+  let text = escapeUnprintable(line.message);
   for (const [key, value] of Object.entries(line.fields)) {
     if (value !== undefined) text += ` ${key}=${formatValue(value)}`;
   }

@@ -2,7 +2,15 @@
 // reads it.
 
 import { configureSync, getLogger, type LogRecord as LogTapeRecord } from "@logtape/logtape";
-import { formatJson, formatText, type LogFields, type LogLevel, type LogLine } from "./log_line.ts";
+import {
+  formatJournal,
+  formatJson,
+  formatRecord,
+  formatText,
+  type LogFields,
+  type LogLevel,
+  type LogLine,
+} from "./log_line.ts";
 
 export type { LogFields, LogLevel } from "./log_line.ts";
 
@@ -12,6 +20,8 @@ export interface LoggingOptions {
   readonly level: LogLevel;
   /** For people, or one JSON object per line. */
   readonly format: "text" | "json";
+  /** Whether lines go to systemd's journal: they begin with their priority, and have no time and level of their own. */
+  readonly journal?: boolean;
   /** The name of the program, which JSON records carry. */
   readonly program: string;
   /**
@@ -38,7 +48,12 @@ const CATEGORY = "cproxy";
  * is written before the call that logs it returns, or lost: an output that is closed, full or never read stops nobody.
  */
 export function startLogging(options: LoggingOptions): void {
-  const textOf = (line: LogLine) => options.format === "json" ? formatJson(line, options.program) : formatText(line);
+  const { journal = false, program } = options;
+  const plain = journal ? formatRecord : formatText;
+  const textOf = (line: LogLine) => {
+    const text = options.format === "json" ? formatJson(line, program) : plain(line);
+    return journal ? formatJournal(line.level, text) : text;
+  };
   const write = lineWriter(
     options.write,
     (lines) => textOf({ timeMs: Date.now(), level: "warning", message: "Log lines were lost", fields: { lines } }),

@@ -1,10 +1,11 @@
 // The life of either program in its main isolate: Workers start, signals come, sessions drain, the process ends.
-import { openErrorOutput } from "../../ffi/error_output.ts";
+import { errorOutputIdentity, openErrorOutput } from "../../ffi/error_output.ts";
 import { buryOrphans } from "../../ffi/process.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Loaded } from "../config/load.ts";
 import type { Environment, ReadFile } from "../config/token.ts";
 import type { LogFormat, LogLevel } from "../config/value_kind.ts";
+import { formatJournal } from "../logging/log_line.ts";
 import { log, startLogging } from "../logging/logging.ts";
 import { Phase } from "../reactor/shared_state.ts";
 import { WorkerGroup, type WorkerSpec } from "../reactor/worker_group.ts";
@@ -153,13 +154,24 @@ export async function main<C extends LogSettings>(
     // as long as nothing is served there is nothing to wait for
     listenToSignals({ onStop: () => Deno.exit(0), onCounters: () => {} });
     buryOrphans();
-    startLogging({ level: config.logLevel, format: config.logFormat, program: name, write: openErrorOutput() });
+    const { logLevel: level, logFormat: format } = config;
+    startLogging({ level, format, journal: isJournal(), program: name, write: openErrorOutput() });
     warnOfOpenFiles(loaded.secretFiles);
     await run(config);
   } catch (error) {
     const mistake = error instanceof ConfigError;
     if (!mistake && !(error instanceof StartError)) throw error;
-    console.error(error.message);
+    console.error(isJournal() ? formatJournal("error", error.message) : error.message);
     Deno.exit(mistake ? 2 : 1);
   }
+}
+
+/** Whether stderr is systemd's journal, which is said so in the environment (systemd.exec(5)). */
+function isJournal(): boolean {
+  const variable = "JOURNAL_STREAM";
+  // who has given this program fewer permissions is not asked for one
+  if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return false;
+  const stream = Deno.env.get(variable);
+  // a child of a service inherits the variable, but may have another stderr
+  return stream !== undefined && stream === errorOutputIdentity();
 }
