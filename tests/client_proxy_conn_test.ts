@@ -7,6 +7,7 @@ import { accept } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "../core/client/relay/client_proxy_conn.ts";
 import { LocalConnector } from "../core/client/relay/local_connector.ts";
+import { LocalTarget } from "../core/client/relay/local_target.ts";
 import { proxyId, type SessionNo, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import {
   decodeStartNoticesRsp,
@@ -56,7 +57,7 @@ class Scene {
       borrowConnector: () => new LocalConnector(stage.loop),
       returnConnector() {},
       // tunnel 1 is there, tunnel 2 has no LocalServer, and there is no other
-      localAddresses: (tunnel) => tunnel === 1 ? [this.#address] : tunnel === 2 ? [nobody()] : [],
+      targetOf: (tunnel) => new LocalTarget(tunnel === 1 ? [this.#address] : tunnel === 2 ? [nobody()] : []),
       rowOf: (tunnel) => tunnel as number as TunnelRow,
       free: (_proxy, session) => this.told.push(`free ${session}`),
       shutdownPeer: (_proxy, session, total) => this.told.push(`end ${session} ${total}`),

@@ -5,6 +5,7 @@ import { Errno } from "../ffi/errno.ts";
 import { accept, connect, listenOn, openSocket, takeSocketError } from "../ffi/socket.ts";
 import { Family, type SocketAddress, unixAddress } from "../ffi/socket_address.ts";
 import { LocalConnector } from "../core/client/relay/local_connector.ts";
+import { LocalTarget } from "../core/client/relay/local_target.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { withoutDescriptors } from "./support/descriptors.ts";
@@ -24,12 +25,17 @@ class Attempt {
 
   /** Starts an attempt. */
   start(addresses: readonly SocketAddress[]): void {
-    this.connector.start(addresses, {
+    this.startTo(new LocalTarget(addresses));
+  }
+
+  /** Starts an attempt whose addresses may still have to be asked for. */
+  startTo(target: LocalTarget): void {
+    this.connector.start(target, {
       onLocalConnected: (socket) => {
         this.socket = socket;
         this.outcomes.push("connected");
       },
-      onLocalRefused: (code) => this.outcomes.push(`refused ${code}`),
+      onLocalRefused: (reason) => this.outcomes.push(`refused ${reason}`),
       onLocalReset: (code) => this.outcomes.push(`reset ${code}`),
     });
   }
@@ -100,12 +106,12 @@ testAttempt("the LocalServer that listens is connected to", (attempt, stage) => 
 });
 
 testAttempt("nobody there is a refusal", (attempt, stage) => {
-  assertEquals(attempt.to(nobody()), `refused ${Errno.ECONNREFUSED}`);
+  assertEquals(attempt.to(nobody()), "refused ECONNREFUSED");
   assertEquals(stage.loop.timers.size, 0);
 });
 
 testAttempt("no address at all is a refusal", (attempt) => {
-  assertEquals(attempt.to(), `refused ${Errno.ECONNREFUSED}`);
+  assertEquals(attempt.to(), "refused there is no such tunnel");
 });
 
 testAttempt("when an address refuses, the next one is tried", (attempt, stage) => {
@@ -124,7 +130,7 @@ testAttempt("a unix socket is connected to", (attempt, stage) => {
 });
 
 testAttempt("a unix socket that is not there is a refusal with its reason", (attempt) => {
-  assertEquals(attempt.to(unixAddress("/nonexistent/app.sock")), "refused 2");
+  assertEquals(attempt.to(unixAddress("/nonexistent/app.sock")), "refused ENOENT");
 });
 
 testAttempt("a unix socket whose queue is full is tried again until there is room", (attempt, stage) => {
@@ -152,7 +158,7 @@ testAttempt("an address that has no room now does not hold up the others", (atte
     stage.peer(accepted(listener));
     attempt.socket!.close();
     attempt.socket = null;
-    assertEquals(attempt.to(full, nobody()), `refused ${Errno.ECONNREFUSED}`, "and one that refuses is believed");
+    assertEquals(attempt.to(full, nobody()), "refused ECONNREFUSED", "and one that refuses is believed");
     for (let i = 0; i < waiting; i++) stage.peer(accept(fd) as Descriptor);
   });
 });
@@ -189,7 +195,7 @@ testAttempt("without descriptors it is tried again, and for ten seconds at most"
     for (let i = 0; i < 9; i++) stage.advance(1000);
     assertEquals(attempt.outcomes, []);
     stage.advance(1100);
-    assertEquals(attempt.outcomes, [`refused ${Errno.ETIMEDOUT}`]);
+    assertEquals(attempt.outcomes, ["refused ETIMEDOUT"]);
   });
   assertEquals(stage.loop.timers.size, 0);
 });
@@ -204,7 +210,7 @@ testAttempt("a LocalServer that never answers is given up after ten seconds", (a
   stage.step(2);
   assertEquals(attempt.outcomes, []);
   stage.advance(200);
-  assertEquals(attempt.outcomes, [`refused ${Errno.ETIMEDOUT}`]);
+  assertEquals(attempt.outcomes, ["refused ETIMEDOUT"]);
   stage.step(2);
   assertEquals(attempt.outcomes.length, 1);
 });
@@ -230,4 +236,100 @@ testAttempt("an attempt that is cancelled says nothing, and its LocalServer sees
   stage.until(() => far.read().state !== "open", "the end");
   assertEquals(far.state, Errno.ECONNRESET);
   assertEquals(takeSocketError(far.fd), 0);
+});
+
+/** A target with a name, how often it was asked for, and the connectors' clock. */
+function named(stage: Stage) {
+  const asked = { times: 0 };
+  const target = new LocalTarget(null, () => asked.times++);
+  return { asked, target, answer: (addresses: SocketAddress[]) => target.onAnswer(stage.loop.now, addresses, "") };
+}
+
+testAttempt("a name is asked for before the first connection, and again when the answer is old", (attempt, stage) => {
+  const [first, second] = [listenSomewhere(), listenSomewhere()];
+  for (const { fd } of [first, second]) stage.peer(fd);
+  const { asked, target, answer } = named(stage);
+  const connects = (listener: Descriptor) => {
+    stage.until(() => attempt.outcomes.length > 0, "an outcome");
+    assertEquals(attempt.outcomes.splice(0), ["connected"]);
+    stage.peer(accepted(listener));
+    attempt.socket!.close();
+    attempt.socket = null;
+  };
+  attempt.startTo(target);
+  assertEquals(asked.times, 1);
+  answer([first.address]);
+  connects(first.fd);
+  attempt.startTo(target);
+  connects(first.fd);
+  assertEquals(asked.times, 1);
+  stage.advance(2100);
+  // it has moved, and the old address may be somebody else's by now
+  attempt.startTo(target);
+  stage.step(2);
+  assertEquals([asked.times, attempt.outcomes], [2, []]);
+  answer([second.address]);
+  connects(second.fd);
+});
+
+testAttempt("when nobody answers, the name is asked for at once, and what is new is tried", (attempt, stage) => {
+  const { fd, address } = listenSomewhere();
+  stage.peer(fd);
+  const { asked, target, answer } = named(stage);
+  answer([nobody()]);
+  stage.advance(500);
+  attempt.startTo(target);
+  stage.until(() => asked.times === 1, "a question");
+  assertEquals(attempt.outcomes, []);
+  answer([address]);
+  stage.until(() => attempt.outcomes.length > 0, "an outcome");
+  assertEquals(attempt.outcomes, ["connected"]);
+  stage.peer(accepted(fd));
+});
+
+testAttempt("when nobody answers and the name means the same as before, that is a refusal", (attempt, stage) => {
+  const { asked, target, answer } = named(stage);
+  const address = nobody();
+  for (const ageMs of [500, 0]) {
+    answer([address]);
+    stage.advance(ageMs);
+    attempt.startTo(target);
+    if (ageMs > 0) {
+      stage.until(() => asked.times === 1, "a question");
+      answer([address]);
+    }
+    stage.until(() => attempt.outcomes.length > 0, "an outcome");
+    assertEquals(attempt.outcomes.splice(0), ["refused ECONNREFUSED"]);
+    assertEquals([asked.times, stage.loop.timers.size], [1, 0]);
+  }
+});
+
+testAttempt(
+  "a name without an address is a refusal with its reason, and one without an answer is given up",
+  (attempt, stage) => {
+    const { target } = named(stage);
+    attempt.startTo(target);
+    target.onAnswer(stage.loop.now, [], "the name is not known");
+    assertEquals(attempt.outcomes.splice(0), ["refused the name is not known"]);
+    stage.advance(2100);
+    attempt.startTo(target);
+    stage.advance(10_100);
+    assertEquals(attempt.outcomes, ["refused the resolver does not answer"]);
+    target.onAnswer(stage.loop.now, [nobody()], "");
+    stage.step(2);
+    assertEquals([attempt.outcomes.length, stage.loop.timers.size], [1, 0]);
+  },
+);
+
+Deno.test("one question serves all who wait, and nobody is told who has gone", () => {
+  let asked = 0;
+  const told: string[] = [];
+  const target = new LocalTarget(null, () => asked++);
+  const waiters = ["one", "two", "three"].map((name) => ({ onTargetResolved: () => told.push(name) }));
+  for (const waiter of waiters) target.ask(waiter);
+  target.forget(waiters[1]);
+  target.onAnswer(0, [], "");
+  assertEquals([asked, told], [1, ["one", "three"]]);
+  target.ask(waiters[0]);
+  assertEquals(asked, 2);
 });

@@ -1,7 +1,7 @@
 // The client's link to its server: which address is tried when, and how soon again.
 
 import { ServerLink } from "../core/client/control/server_link.ts";
-import type { Resolved } from "../core/client/worker_config.ts";
+import type { Meaning } from "../core/client/remembered_name.ts";
 import type { CtlConn } from "../core/protocol/ctl_conn.ts";
 import { controlId } from "../core/protocol/ids.ts";
 import { Login } from "../core/server/control/login.ts";
@@ -47,8 +47,8 @@ class Client {
     this.link.start();
   }
 
-  resolved(server: readonly SocketAddress[], more: Partial<Resolved> = {}): void {
-    this.link.onResolved({ server, reason: "", answered: true, locals: [], ...more });
+  resolved(addresses: readonly SocketAddress[], more: Partial<Meaning> = {}): void {
+    this.link.onResolved({ addresses, reason: "", answered: true, ...more });
   }
 
   /** The delay that the last line tells. */

@@ -19,14 +19,14 @@ export class RememberedName {
   readonly #resolve: () => Promise<readonly SocketAddress[]>;
   readonly #patienceMs: number;
   #last: readonly SocketAddress[] = [];
-  /** The resolver's answer that is still to come: it is not asked twice at a time. */
-  #asked: Promise<Meaning> | null = null;
+  /** The resolver's answer that is still to come, and since when: it is not asked twice at a time. */
+  #asked: { readonly answer: Promise<Meaning>; readonly at: number } | null = null;
 
   /**
    * Makes one that has not been asked for yet.
    *
    * @param resolve Asks the resolver; may reject with a ResolveError.
-   * @param patienceMs Ms to wait when there are addresses from before. Default: 1000.
+   * @param patienceMs Ms to wait, from the question on, when there are addresses from before. Default: 1000.
    */
   constructor(resolve: () => Promise<readonly SocketAddress[]>, patienceMs: number = PATIENCE_MS) {
     this.#resolve = resolve;
@@ -35,15 +35,16 @@ export class RememberedName {
 
   /** Asks what the name means now. Never rejects. */
   async ask(): Promise<Meaning> {
-    this.#asked ??= this.#askResolver();
-    if (this.#last.length === 0) return await this.#asked;
+    const asked = this.#asked ??= { answer: this.#askResolver(), at: performance.now() };
+    if (this.#last.length === 0) return await asked.answer;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<Meaning>((resolve) => {
       const reason = "the resolver does not answer";
-      timer = setTimeout(() => resolve({ addresses: this.#last, reason, answered: false }), this.#patienceMs);
+      const leftMs = asked.at + this.#patienceMs - performance.now();
+      timer = setTimeout(() => resolve({ addresses: this.#last, reason, answered: false }), Math.max(0, leftMs));
     });
     try {
-      return await Promise.race([this.#asked, late]);
+      return await Promise.race([asked.answer, late]);
     } finally {
       clearTimeout(timer);
     }

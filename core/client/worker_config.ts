@@ -47,8 +47,8 @@ export interface RelayConfig {
   readonly index: number;
   /** How many there are. */
   readonly relays: number;
-  /** How many tunnels there are. */
-  readonly tunnels: number;
+  /** The addresses of each tunnel's LocalServer, in the order to try; null for a host name. */
+  readonly locals: readonly (readonly PostedAddress[] | null)[];
   /** Memory of the counters, which have one row more than there are tunnels. */
   readonly counters: SharedArrayBuffer;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
@@ -68,40 +68,35 @@ export function rowOfTunnel(tunnel: number): TunnelRow {
   return tunnel as TunnelRow;
 }
 
-/** The control Worker asks the supervisor to resolve all host names again. */
-export interface ResolveReport {
-  /** Tells reports apart. */
-  readonly kind: "resolve";
-}
+/** A Worker asks the supervisor what a host name means now. */
+export type ResolveReport =
+  | { readonly kind: "resolve-server" }
+  | { readonly kind: "resolve-local"; /** The tunnel's place in the list of tunnels. */ readonly tunnel: number };
 
-/** The supervisor's answer; relay Workers get it before the control Worker. */
-export interface Resolved {
-  /** Addresses of the server's ctl_port, in the order to try; empty when its name has never resolved. */
-  readonly server: readonly SocketAddress[];
+/** An address as it is posted: messages are JSON, so it is the numbers of its bytes. */
+export type PostedAddress = readonly number[];
+
+/**
+ * The supervisor's answer. That about the server goes to the relay Workers, and then to the control Worker; that about a
+ * LocalServer to all relay Workers.
+ */
+export interface ResolvedMessage {
+  /** Whose addresses these are: the server's ctl_port, or the LocalServer of the tunnel with this place in the list. */
+  readonly kind: "server" | number;
+  /** The addresses in the order to try; empty when the name has never resolved. */
+  readonly addresses: readonly PostedAddress[];
   /** Why they are from before, or why there are none; empty when they are new. */
   readonly reason: string;
-  /** False when nobody was there to say what the server's name means. */
+  /** False when nobody was there to say what the name means. */
   readonly answered: boolean;
-  /** Addresses of each tunnel's LocalServer, in the order to try. */
-  readonly locals: readonly (readonly SocketAddress[])[];
 }
 
-/** {@linkcode Resolved} as it is posted: messages are JSON, so an address is the numbers of its bytes. */
-export interface ResolvedMessage extends Omit<Resolved, "server" | "locals"> {
-  /** As in {@linkcode Resolved}. */
-  readonly server: readonly number[][];
-  /** As in {@linkcode Resolved}. */
-  readonly locals: readonly number[][][];
+/** Makes addresses fit to be posted. */
+export function postedAddresses(addresses: readonly SocketAddress[]): PostedAddress[] {
+  return addresses.map(({ bytes }) => [...bytes]);
 }
 
-/** Makes what the supervisor posts. */
-export function resolvedMessage(resolved: Resolved): ResolvedMessage {
-  const numbers = (addresses: readonly SocketAddress[]) => addresses.map(({ bytes }) => [...bytes]);
-  return { ...resolved, server: numbers(resolved.server), locals: resolved.locals.map(numbers) };
-}
-
-/** Reads what the supervisor has posted. */
-export function resolvedOf(message: ResolvedMessage): Resolved {
-  const addresses = (numbers: readonly number[][]) => numbers.map((bytes) => storedAddress(new Uint8Array(bytes)));
-  return { ...message, server: addresses(message.server), locals: message.locals.map(addresses) };
+/** Reads what {@linkcode postedAddresses} has made. */
+export function addressesOf(posted: readonly PostedAddress[]): SocketAddress[] {
+  return posted.map((bytes) => storedAddress(new Uint8Array(bytes)));
 }

@@ -30,9 +30,15 @@ export class Names implements AsyncDisposable {
     return [toolPath("unshare"), "--mount", toolPath("sh"), "-c", SCRIPT, "sh", this.#hosts, this.#resolver];
   }
 
+  /** From now on each of these names means its address, and no other name means anything. */
+  async setAll(addresses: Readonly<Record<string, string>>): Promise<void> {
+    const lines = Object.entries(addresses).map(([host, address]) => `${address} ${host}\n`);
+    await Deno.writeTextFile(this.#hosts, lines.join(""));
+  }
+
   /** From now on `host` means `address`, and no other name means anything. */
   async set(host: string, address: string): Promise<void> {
-    await Deno.writeTextFile(this.#hosts, `${address} ${host}\n`);
+    await this.setAll({ [host]: address });
   }
 
   /** From now on no name means anything. */

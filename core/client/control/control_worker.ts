@@ -29,10 +29,10 @@ import type { TunnelReport } from "../../relay/tunnel_book.ts";
 import { ServerLink, type ServerLinkEvents } from "./server_link.ts";
 import { TunnelMap } from "./tunnel_map.ts";
 import {
+  addressesOf,
   type ControlConfig,
   FIRST_RELAY,
   type ResolvedMessage,
-  resolvedOf,
   type ResolveReport,
   rowOfTunnel,
 } from "../worker_config.ts";
@@ -64,7 +64,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
   }
 
   onResolve(): void {
-    this.#context.report({ kind: "resolve" } satisfies ResolveReport);
+    this.#context.report({ kind: "resolve-server" } satisfies ResolveReport);
   }
 
   onUp(conn: CtlConn, address: number, accepted: NewCtlAccepted): void {
@@ -93,7 +93,8 @@ class ClientControl implements Reactor, ServerLinkEvents {
   }
 
   onMessage(message: unknown): void {
-    this.#link.onResolved(resolvedOf(message as ResolvedMessage));
+    const { addresses, reason, answered } = message as ResolvedMessage;
+    this.#link.onResolved({ addresses: addressesOf(addresses), reason, answered });
   }
 
   onCtlMessage(message: CtlMessage): void {

@@ -12,7 +12,8 @@ import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { Backoff } from "./backoff.ts";
 import { ServerLogin } from "./server_login.ts";
-import type { ControlConfig, Resolved } from "../worker_config.ts";
+import type { Meaning } from "../remembered_name.ts";
+import type { ControlConfig } from "../worker_config.ts";
 
 /**
  * Ms for one address to answer. The kernel asks again after 1 s, and then later and later: on a link that has been down,
@@ -21,7 +22,7 @@ import type { ControlConfig, Resolved } from "../worker_config.ts";
 const CONNECT_MS = 3000;
 /** Ms for the whole login. */
 const LOGIN_MS = 10_000;
-/** Ms for the supervisor to resolve names: the resolver has time limits of its own. */
+/** Ms for the supervisor to resolve the name: the resolver has time limits of its own. */
 const RESOLVE_MS = 60_000;
 
 /** Ms between two lines that say the same. */
@@ -38,9 +39,9 @@ const SILENCE: readonly number[] = [
 
 /** Who hears of the link. */
 export interface ServerLinkEvents {
-  /** Asks for all host names to be resolved; the answer comes by {@linkcode ServerLink.onResolved}. */
+  /** Asks for the server's name to be resolved; the answer comes by {@linkcode ServerLink.onResolved}. */
   onResolve(): void;
-  /** Logged in. `address` is the place of the server's address in the list of {@linkcode Resolved}. */
+  /** Logged in. `address` is the place of the server's address in the list that {@linkcode ServerLink.onResolved} got. */
   onUp(conn: CtlConn, address: number, accepted: NewCtlAccepted): void;
   /** A message after the login. */
   onCtlMessage(message: CtlMessage): void;
@@ -100,7 +101,7 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
     this.#events = events;
   }
 
-  /** Begins to connect. Host names are resolved anew each time. */
+  /** Begins to connect. The server's name is resolved anew each time. */
   start(): void {
     this.#state = { kind: "resolving" };
     this.#since = this.#loop.now;
@@ -110,15 +111,15 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
   }
 
   /** The answer to onResolve. */
-  onResolved({ server, reason, answered }: Resolved): void {
+  onResolved({ addresses, reason, answered }: Meaning): void {
     if (this.#state.kind !== "resolving") return;
-    this.#addresses = server;
+    this.#addresses = addresses;
     this.#notNew = reason;
-    if (server.length === 0) {
+    if (addresses.length === 0) {
       this.#answered = answered;
       return this.#failed(reason);
     }
-    this.#first = Math.max(0, server.findIndex((address) => formatAddress(address) === this.#good));
+    this.#first = Math.max(0, addresses.findIndex((address) => formatAddress(address) === this.#good));
     this.#tried = 0;
     this.#connect();
   }

@@ -1,6 +1,5 @@
 // A ProxyConn on the client: it waits for the start of a session, connects the LocalConn, and frees itself after.
-import { Errno, errnoName } from "../../../ffi/errno.ts";
-import type { SocketAddress } from "../../../ffi/socket_address.ts";
+import { Errno } from "../../../ffi/errno.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import {
   decodeStartNoticesReq,
@@ -21,6 +20,7 @@ import { Count, type TunnelRow } from "../../relay/counters.ts";
 import { type Notices, ProxyConn } from "../../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { LocalConnector, LocalConnectorEvents } from "./local_connector.ts";
+import type { LocalTarget } from "./local_target.ts";
 
 // one of each per Worker: they are filled and used within one call
 const rspFrame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
@@ -29,8 +29,8 @@ const req = newStartReq();
 
 /** What the client's ProxyConns need of their Worker. */
 export interface ClientProxyOwner extends Notices {
-  /** The addresses of a tunnel's LocalServer; empty when there is no such tunnel, or its name does not resolve. */
-  localAddresses(tunnel: TunnelNo): readonly SocketAddress[];
+  /** Where a tunnel's LocalServer is; a target without an address when there is no such tunnel. */
+  targetOf(tunnel: TunnelNo): LocalTarget;
   /** Where a tunnel is counted. */
   rowOf(tunnel: TunnelNo): TunnelRow;
   /** Tells the server that a session is finished here. */
@@ -93,7 +93,7 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
     this.beginSession(req.session, this.owner.rowOf(req.tunnel));
     if (req.ask && !this.#respond(START_ALIVE)) return;
     this.#connector = this.owner.borrowConnector();
-    this.#connector.start(this.owner.localAddresses(req.tunnel), this);
+    this.#connector.start(this.owner.targetOf(req.tunnel), this);
   }
 
   #startNotices(): void {
@@ -137,8 +137,8 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
   }
 
   /** There is no LocalServer. Payload may be under way, so this ProxyConn ends with the session. */
-  onLocalRefused(code: number): void {
-    this.around.debug("LocalServer refuses", this.id, this.session, errnoName(code));
+  onLocalRefused(reason: string): void {
+    this.around.debug("LocalServer refuses", this.id, this.session, reason);
     if (!this.#respond(START_REFUSED)) return;
     this.around.counters[this.tunnel + Count.sessionsRefused]++;
     this.close();

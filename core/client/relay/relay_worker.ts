@@ -28,13 +28,14 @@ import {
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
+import { LocalTarget } from "./local_target.ts";
 import { ProxyConnector, type ProxyConnectorEvents, type ProxyRequest, TICKET_MS } from "./proxy_connector.ts";
 import {
+  addressesOf,
   CONTROL,
   type RelayConfig,
-  type Resolved,
   type ResolvedMessage,
-  resolvedOf,
+  type ResolveReport,
   rowOfTunnel,
 } from "../worker_config.ts";
 
@@ -50,7 +51,6 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   readonly #context: ReactorContext;
   readonly #around: RelaySurroundings;
   readonly #drain: DrainWatch;
-  readonly #tunnels: number;
   /** ProxyConns that the server has asked for and that are not there yet. */
   readonly #connectors = new Map<ProxyId, ProxyConnector>();
   /** What the server has asked for and there is no room for yet, oldest first. */
@@ -63,14 +63,20 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
   /** By the server's relay Worker at the other end. */
   readonly #noticeConns = new Map<number, NoticeConn>();
-  #resolved: Resolved = { server: [], reason: "", answered: true, locals: [] };
+  readonly #targets: readonly LocalTarget[];
+  /** Of a tunnel that a server names and that is not there. */
+  readonly #nowhere = new LocalTarget([]);
+  #serverAddresses: readonly SocketAddress[] = [];
   #proxyAddress: SocketAddress | null = null;
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
     this.relays = config.relays;
-    this.#tunnels = config.tunnels;
-    const counters = new RelayCounters(config.relays, config.tunnels + 1, config.counters).block(config.index);
+    this.#targets = config.locals.map((fixed, place) => {
+      const ask = () => context.report({ kind: "resolve-local", tunnel: place } satisfies ResolveReport);
+      return new LocalTarget(fixed === null ? null : addressesOf(fixed), ask);
+    });
+    const counters = new RelayCounters(config.relays, config.locals.length + 1, config.counters).block(config.index);
     this.#mostProxyConns = config.proxyConns;
     this.#shortage = new ShortageLog(context);
     this.#failures = new LogLimit(context, FAILURE_LINES);
@@ -83,7 +89,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     switch (kindOf(words, at)) {
       case RecordKind.CONTROL_UP: {
         const { address, proxyPort } = readServerUp(words, at);
-        this.#proxyAddress = withPort(this.#resolved.server[address], proxyPort);
+        this.#proxyAddress = withPort(this.#serverAddresses[address], proxyPort);
         return;
       }
       case RecordKind.CONTROL_LOST:
@@ -205,12 +211,12 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
     this.#idleConnectors.push(connector);
   }
 
-  localAddresses(tunnel: TunnelNo): readonly SocketAddress[] {
-    return this.#resolved.locals[tunnel - 1] ?? [];
+  targetOf(tunnel: TunnelNo): LocalTarget {
+    return this.#targets[tunnel - 1] ?? this.#nowhere;
   }
 
   rowOf(tunnel: TunnelNo): TunnelRow {
-    return rowOfTunnel(tunnel <= this.#tunnels ? tunnel : 0);
+    return rowOfTunnel(tunnel <= this.#targets.length ? tunnel : 0);
   }
 
   free(proxy: ProxyId, session: SessionNo): void {
@@ -237,7 +243,10 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   }
 
   onMessage(message: unknown): void {
-    this.#resolved = resolvedOf(message as ResolvedMessage);
+    const { kind, ...resolved } = message as ResolvedMessage;
+    const addresses = addressesOf(resolved.addresses);
+    if (kind === "server") this.#serverAddresses = addresses;
+    else this.#targets[kind].onAnswer(this.#context.loop.now, addresses, resolved.reason);
   }
 
   onPhase(phase: number): void {

@@ -1,0 +1,63 @@
+// Where a tunnel's LocalServer is, as one relay Worker knows it: the addresses of its name, and how old that knowledge is.
+import type { SocketAddress } from "../../../ffi/socket_address.ts";
+
+/** Who waits for an answer. */
+export interface LocalTargetWaiter {
+  /** The addresses are as new as can be had. Called once, not after {@linkcode LocalTarget.forget}. */
+  onTargetResolved(): void;
+}
+
+/** See the file's head. One thread. */
+export class LocalTarget {
+  /** The addresses in the order to try; empty when there are none, see {@linkcode reason}. */
+  addresses: readonly SocketAddress[];
+  /** Why there are none, or why they are from before; empty otherwise. */
+  reason: string = "there is no such tunnel";
+  /** When they were told, in ms of the loop's clock. */
+  #toldAt: number;
+  readonly #ask: () => void;
+  readonly #waiters = new Set<LocalTargetWaiter>();
+
+  /**
+   * Makes a target.
+   *
+   * @param fixed Its addresses, when it has no name that could mean others tomorrow; or null.
+   * @param ask Asks the supervisor what the name means now; the answer comes by {@linkcode onAnswer}.
+   */
+  constructor(fixed: readonly SocketAddress[] | null, ask: () => void = () => {}) {
+    this.addresses = fixed ?? [];
+    this.#toldAt = fixed === null ? -Infinity : Infinity;
+    this.#ask = ask;
+  }
+
+  /**
+   * Whether it is no use to ask.
+   *
+   * @param now Ms of the loop's clock.
+   * @param ageMs Ms for which an answer holds.
+   */
+  isFresh(now: number, ageMs: number): boolean {
+    return now - this.#toldAt <= ageMs;
+  }
+
+  /** Asks what the name means now. One question serves all waiters. */
+  ask(waiter: LocalTargetWaiter): void {
+    this.#waiters.add(waiter);
+    if (this.#waiters.size === 1) this.#ask();
+  }
+
+  /** A waiter waits no more. */
+  forget(waiter: LocalTargetWaiter): void {
+    this.#waiters.delete(waiter);
+  }
+
+  /** The supervisor's answer, which comes without a question as well when another relay Worker has asked. */
+  onAnswer(now: number, addresses: readonly SocketAddress[], reason: string): void {
+    this.addresses = addresses;
+    this.reason = reason;
+    this.#toldAt = now;
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const waiter of waiters) waiter.onTargetResolved();
+  }
+}
