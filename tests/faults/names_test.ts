@@ -1,7 +1,7 @@
 // LocalServers that are known by name: one that moves, and many whose name server is silent, beside one that works.
 
-import { assert, assertEquals } from "../support/assert.ts";
-import { connectTo, endingOf, readExactly, soon, writeAll } from "../support/conns.ts";
+import { assert } from "../support/assert.ts";
+import { connectTo, endingOf, soon } from "../support/conns.ts";
 import { Names } from "../support/names.ts";
 import { ignoreWithoutNetworks, Network } from "../support/network.ts";
 import { nearAddress, session } from "../support/far_pair.ts";
