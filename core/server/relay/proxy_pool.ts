@@ -87,14 +87,24 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
   /** Serves a PublicConn: on an idle ProxyConn, or as soon as there is one. */
   serve(conn: PublicConn): void {
     if (this.#lost) return conn.close();
-    const proxy = this.#takeIdle();
-    if (proxy !== undefined) {
-      conn.settled = true;
-      proxy.start(conn);
-    } else {
-      this.#waiting.push(conn);
-    }
+    if (!this.#start(conn)) this.#waiting.push(conn);
     this.#ask();
+  }
+
+  /** Whether an idle ProxyConn has taken it. All of them may be dead by now, and that is thousands: no recursion. */
+  #start(conn: PublicConn): boolean {
+    for (let proxy = this.#takeIdle(); proxy !== undefined; proxy = this.#takeIdle()) {
+      if (this.#startOn(proxy, conn)) return true;
+    }
+    return false;
+  }
+
+  #startOn(proxy: ServerProxyConn, conn: PublicConn): boolean {
+    conn.settled = true;
+    if (proxy.start(conn)) return true;
+    conn.settled = false;
+    conn.socket.task = conn;
+    return false;
   }
 
   #takeIdle(): ServerProxyConn | undefined {
@@ -111,6 +121,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     this.#proxies.set(id, proxy);
     this.onIdle(proxy);
     this.#around.loop.enqueue(proxy);
+    // a crowd needs more than may be asked for at a time
+    this.#ask();
   }
 
   /** The ProxyConn of that number. */
@@ -183,8 +195,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     if (proxy.socket.failed || proxy.socket.hungUp) return proxy.close();
     for (let conn = this.#waiting.shift(); conn !== undefined; conn = this.#waiting.shift()) {
       if (conn.settled) continue;
-      conn.settled = true;
-      return proxy.start(conn);
+      if (!this.#startOn(proxy, conn)) this.#waiting.unshift(conn);
+      return;
     }
     if (this.#lacksNoticeConn(proxy)) return this.#startNotices(proxy);
     this.#idle.push(proxy);
@@ -207,11 +219,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     if (this.#lost) return conn.close();
     conn.settled = false;
     conn.socket.task = conn;
-    const proxy = this.#takeIdle();
-    if (proxy !== undefined) {
-      conn.settled = true;
-      proxy.start(conn);
-    } else this.#waiting.unshift(conn);
+    if (!this.#start(conn)) this.#waiting.unshift(conn);
     this.#ask();
   }
 

@@ -68,9 +68,10 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   /**
    * Starts a session.
    *
-   * @param conn The PublicConn; it goes back to the owner if this ProxyConn turns out to be dead.
+   * @param conn The PublicConn; it goes back to the owner if this ProxyConn turns out later to be dead.
+   * @returns False when it turned out to be dead at once: it is closed, and the PublicConn needs another one.
    */
-  start(conn: PublicConn): void {
+  start(conn: PublicConn): boolean {
     const session = (this.session + 1) as SessionNo;
     this.#conn = conn;
     const asks = this.isDoubtful;
@@ -78,10 +79,14 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     this.beginSession(session, conn.row);
     this.attach(conn.socket);
     encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, asks ? START_ASK : 0);
-    if (!this.around.frames.send(this.socket, reqBytes, !asks && conn.socket.hasInput)) return this.#giveUp();
+    if (!this.around.frames.send(this.socket, reqBytes, !asks && conn.socket.hasInput)) {
+      this.#discard();
+      return false;
+    }
     if (asks) this.around.loop.setTimer(this.#asking = new Timer(this), ANSWER_MS);
     else this.#trust();
     this.pumpSession();
+    return true;
   }
 
   /**
@@ -175,13 +180,17 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   /** Dead before payload was trusted to it: the PublicConn gets another one, and nothing is lost. */
   #giveUp(silent = false): void {
     const conn = this.#conn!;
+    this.#discard();
+    if (silent) this.owner.onSilent(this);
+    this.owner.onUnserved(conn);
+  }
+
+  #discard(): void {
     this.around.debug("ProxyConn does not answer", this.id, this.session, "taking another one");
     this.endpoint = null;
     this.around.counters[this.tunnel + Count.sessionsOpened]--;
     this.socket.reset();
     this.close();
-    if (silent) this.owner.onSilent(this);
-    this.owner.onUnserved(conn);
   }
 
   /** The client is finished with a session. */
