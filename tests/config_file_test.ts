@@ -1,6 +1,5 @@
 // YAML files: what they may say, what wins, and what is said about wrong ones.
 
-import { lineOfYamlPath } from "../core/config/yaml_line.ts";
 import { assertEquals, assertStringIncludes } from "./support/assert.ts";
 import { clientConfig, clientMistake, serverConfig, serverMistake } from "./support/config_input.ts";
 
@@ -125,13 +124,6 @@ const SERVER_MISTAKES: [string, string, string][] = [
   ["a key that objects inherit", "__proto__: 1", "x.yaml:1: __proto__: unknown key, expected one of bind,"],
   ["a list for a file", "- bind", 'x.yaml:1: expected keys with values, as in "bind: …", got a list'],
   ["a word for a file", "bind", 'x.yaml:1: expected keys with values, as in "bind: …", got text'],
-  ["a key twice", "bind: a\nbind: b", "x.yaml:2: Cannot store mapping pair: duplicated key (expected YAML)"],
-  [
-    "what is no YAML",
-    "bind: [a\nb: c",
-    "x.yaml:2: Cannot read flow collection: missing comma between flow collection entries (expected YAML)",
-  ],
-  ["two documents", "---\nbind: a\n---\nbind: b", "x.yaml:3: Found more than 1 document in the stream"],
   [
     "ports that are the same",
     "proxy_port: 9\nctl_port: 9",
@@ -180,11 +172,6 @@ const CLIENT_MISTAKES: [string, string, string][] = [
     'x.yaml:2: tunnels[0]: expected keys with values, as in "local_server: …", got text',
   ],
   [
-    "a name that is a number",
-    "tunnels:\n- local_server: a:1\n  name: 80",
-    'x.yaml:3: tunnels[0].name: expected a name of 1 to 64 letters, digits, ".", "_" or "-" (in quotes if it is a number), got 80',
-  ],
-  [
     "a name used twice",
     "tunnels:\n- {local_server: a:1, name: a}\n- {local_server: b:1, name: a}",
     'x.yaml:3: tunnels[1].name: expected a name that no other tunnel has, got "a" again',
@@ -210,16 +197,6 @@ Deno.test("many tunnels may leave the public port to the server", () => {
 Deno.test("a mistake in the file is told also where a flag wins over the key", () => {
   const mistake = serverMistake(["--config=x", "--ctl_port=1"], { files: { x: "ctl_port: http" } });
   assertStringIncludes(mistake, "x:1: ctl_port: expected a port");
-});
-
-Deno.test("the line of a key is found in every usual way to write a list", () => {
-  const indented = "a: 1\nlist:\n  - x: 1\n    y: 2\n  -\n    y: 3\n# y: 4\n\n  - z: 5\n    y: 6\nend: 7\n";
-  assertEquals([0, 1, 2].map((i) => lineOfYamlPath(indented, ["list", i, "y"])), [4, 6, 10]);
-  assertEquals(lineOfYamlPath(indented, ["end"]), 11);
-  const flush = "list:\n- y: 1\n- x: 1\n  y: 2\r\nend: 7\n";
-  assertEquals([0, 1].map((i) => lineOfYamlPath(flush, ["list", i, "y"])), [2, 4]);
-  const flow = "a: 1\nlist: [{y: 1}, {y: 2}]\n";
-  assertEquals(lineOfYamlPath(flow, ["list", 1, "y"]), 2);
 });
 
 Deno.test("the examples are right", () => {
@@ -258,26 +235,7 @@ Deno.test("the examples show every key, also those that are commented out", () =
   }
 });
 
-Deno.test("a file that the YAML reader cannot cope with is told in one line that shows none of it", () => {
-  for (
-    const [text, said] of [
-      ["[".repeat(12_000), "x.yaml: nested too deeply (expected YAML)"],
-      ["drain_timeout: !!int", "x.yaml: not understood (expected YAML)"],
-      [
-        'token: !^se5cr1et"\u001bc',
-        "x.yaml:1: Cannot read tag property: invalid characters in tag name (expected YAML)",
-      ],
-    ] as const
-  ) assertEquals(serverMistake(["--config=x.yaml"], { files: { "x.yaml": text } }), said);
-});
-
 Deno.test("a key of any length is shown up to 80 characters", () => {
   const mistake = serverMistake(["--config=x.yaml"], { files: { "x.yaml": `${"k".repeat(1000)}: 1` } });
   assertStringIncludes(mistake, `x.yaml:1: "${"k".repeat(80)}…": unknown key`);
-});
-
-Deno.test("a line with very many spaces is searched in no time", () => {
-  // with a search that tries every way to divide them this would take minutes
-  const text = `zzzz: |\n  a${" ".repeat(300_000)}\n`;
-  assertStringIncludes(serverMistake(["--config=x"], { files: { x: text } }), "x:1: zzzz: unknown key");
 });

@@ -33,9 +33,7 @@ const SHOWN_CHARACTERS = 80;
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
-  if (typeof value === "object") return "a mapping";
-  if (typeof value !== "string") return String(value);
-  return quote(value);
+  return typeof value === "string" ? quote(value) : "a mapping";
 }
 
 /** Puts text in double quotes, with line breaks and other control characters escaped, and cut when it is long. */
@@ -45,4 +43,22 @@ export function quote(text: string): string {
     /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+}
+
+const UNSEEN_NAMES: Readonly<Record<string, string>> = {
+  "\t": "a tab",
+  "\n": "a line break",
+  "\r": "a carriage return",
+  "\u00a0": "a no-break space (U+00A0)",
+  "\ufeff": "a byte order mark (U+FEFF)",
+};
+
+/**
+ * Names the first character that one cannot see, or that looks like a blank and is none; `null` if there is none. Blanks
+ * themselves (U+0020) can be seen between others.
+ */
+export function unseenCharacter(text: string): string | null {
+  const found = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.exec(text)?.[0];
+  if (found === undefined) return null;
+  return UNSEEN_NAMES[found] ?? `U+${found.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`;
 }

@@ -1,15 +1,10 @@
 // The YAML file: from text to checked values. It knows the form of a file and nothing of flags or of the environment.
 
-import { parse as untypedParse } from "@std/yaml/parse";
-import * as v from "valibot";
-import { ConfigError, describeValue, quote, UnexpectedValueError } from "./config_error.ts";
+import { ConfigError, describeValue, UnexpectedValueError } from "./config_error.ts";
 import { nearestName } from "./nearest_name.ts";
 import type { SettingsList, SettingsTable } from "./setting.ts";
 import type { ValueKind } from "./value_kind.ts";
-import { lineOfYamlPath, type YamlPath } from "./yaml_line.ts";
-
-/** The part of the standard library's `parse` that is used here; the npm package ships no types. */
-const parse: (text: string, options: { schema: "core" }) => unknown = untypedParse;
+import { plainOf, type YamlNode, type YamlPath, YamlTree } from "./yaml_tree.ts";
 
 /** A file that was read and checked. */
 export interface ConfigFile {
@@ -39,105 +34,102 @@ export function readConfigFile(
   settings: SettingsTable,
   list: SettingsList | null,
 ): ConfigFile {
-  const placeOf = (keys: YamlPath) =>
-    `${path}:${lineOfYamlPath(text, keys)}${keys.length === 0 ? "" : ": "}${dotted(keys)}`;
-  const checked = v.safeParse(fileSchema(settings, list), parseYaml(path, text) ?? {}, { abortEarly: true });
-  if (!checked.success) {
-    const issue = checked.issues[0];
-    throw new ConfigError(`${placeOf(issue.path?.map((item) => item.key as string | number) ?? [])}: ${issue.message}`);
-  }
-  const values = checked.output as Record<string, unknown>;
+  const tree = new YamlTree(path, text);
   const directory = path.slice(0, path.lastIndexOf("/") + 1);
-  const pathOf = (named: string | null) => named === null || named.startsWith("/") ? named : directory + named;
-  if (list === null) return { path, values, list: null, placeOf, pathOf };
-  const { [list.key]: entries, ...others } = values;
-  return { path, values: others, list: (entries ?? null) as ConfigFile["list"], placeOf, pathOf };
+  const reader = new Reader(tree, settings, list);
+  const values = reader.file();
+  return {
+    path,
+    values,
+    list: reader.entries,
+    placeOf: (keys) => tree.placeOf(keys),
+    pathOf: (named) => named === null || named.startsWith("/") ? named : directory + named,
+  };
 }
 
-function fileSchema(settings: SettingsTable, list: SettingsList | null): v.GenericSchema {
-  const entries: v.ObjectEntries = {};
-  for (const [key, { value }] of Object.entries(settings)) entries[key] = v.optional(schemaOf(value));
-  if (list !== null) {
-    const entry = entrySchema(list.settings);
-    entries[list.key] = v.optional(v.array(entry, (issue) => `expected a list, got ${formOf(issue.input)}`));
+/** Reads the nodes of one tree as settings, in the order in which they stand there. */
+class Reader {
+  /** The entries of the list, once it is read. */
+  entries: Record<string, unknown>[] | null = null;
+  readonly #tree: YamlTree;
+  readonly #settings: SettingsTable;
+  readonly #list: SettingsList | null;
+
+  constructor(tree: YamlTree, settings: SettingsTable, list: SettingsList | null) {
+    this.#tree = tree;
+    this.#settings = settings;
+    this.#list = list;
   }
-  return mapping(entries, settings);
-}
 
-function entrySchema(settings: SettingsTable): v.GenericSchema {
-  const entries: v.ObjectEntries = {};
-  const nothing: Record<string, null> = {};
-  for (const [key, { value, default: fallback, required }] of Object.entries(settings)) {
-    if (fallback !== null) entries[key] = v.optional(schemaOf(value), fallback);
-    else if (required) entries[key] = schemaOf(value);
-    else {
-      entries[key] = v.optional(schemaOf(value));
-      nothing[key] = null;
+  /** The settings of the file; those that it leaves out are missing. */
+  file(): Record<string, unknown> {
+    const list = this.#list;
+    const known = list === null ? Object.keys(this.#settings) : [...Object.keys(this.#settings), list.key];
+    const values: Record<string, unknown> = {};
+    for (const [key, value] of this.#pairs(this.#tree.root, [], known)) {
+      if (key === list?.key) this.entries = this.#entries(value, list);
+      else values[key] = this.#value(value, this.#settings[key]!, [key]);
+    }
+    return values;
+  }
+
+  #entries(node: YamlNode, { key, settings }: SettingsList): Record<string, unknown>[] {
+    if (node.kind !== "list") throw this.#mistake([key], `expected a list, got ${formOf(node)}`);
+    return node.items.map((item, i) => {
+      const path = [key, i];
+      const given = new Map(this.#pairs(item, path, Object.keys(settings)));
+      return Object.fromEntries(
+        Object.entries(settings).map(([name, setting]) => {
+          const value = given.get(name);
+          if (value !== undefined) return [name, this.#value(value, setting, [...path, name])];
+          if (setting.required) {
+            throw this.#mistake([...path, name], `expected ${setting.value.expected}, got nothing`);
+          }
+          return [name, setting.default === null ? null : setting.value.read(setting.default)];
+        }),
+      );
+    });
+  }
+
+  /** The keys of a mapping and their values. */
+  #pairs(node: YamlNode, path: YamlPath, known: readonly string[]): [string, YamlNode][] {
+    if (node.kind !== "mapping") {
+      throw this.#mistake(path, `expected keys with values, as in "${known[0]}: \u2026", got ${formOf(node)}`);
+    }
+    for (const key of node.entries.keys()) {
+      if (!known.includes(key)) throw this.#mistake([...path, key], `unknown key, ${this.#advice(key, path, known)}`);
+    }
+    return [...node.entries].map(([key, { value }]) => [key, value]);
+  }
+
+  #advice(key: string, path: YamlPath, known: readonly string[]): string {
+    const list = this.#list;
+    if (path.length > 0 && Object.hasOwn(this.#settings, key)) {
+      return "expected outside of the list, without indentation";
+    }
+    if (path.length === 0 && list !== null && Object.hasOwn(list.settings, key)) {
+      return `expected in an entry of the list, as in "${list.key}: [{ ${key}: ${list.settings[key]!.example} }]"`;
+    }
+    const meant = nearestName(key, known);
+    return meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}`;
+  }
+
+  #value(node: YamlNode, { value: kind }: { value: ValueKind<unknown> }, path: YamlPath): unknown {
+    try {
+      return kind.read(plainOf(node));
+    } catch (error) {
+      if (!(error instanceof UnexpectedValueError)) throw error;
+      throw this.#mistake(path, error.explanation);
     }
   }
-  return v.pipe(mapping(entries, settings), v.transform((entry) => ({ ...nothing, ...entry as object })));
-}
 
-/** A mapping with these keys and no others; `settings` says what is expected where one is missing. */
-function mapping(entries: v.ObjectEntries, settings: SettingsTable): v.GenericSchema {
-  const known = Object.keys(entries);
-  return v.pipe(
-    v.unknown(),
-    v.check(
-      (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-      ({ input }) => `expected keys with values, as in "${known[0]}: \u2026", got ${formOf(input)}`,
-    ),
-    v.strictObject(entries, (issue) => {
-      const key = String(issue.path?.[0]?.key);
-      if (issue.expected !== "never") return `expected ${settings[key]?.value.expected}, got nothing`;
-      const meant = nearestName(key, known);
-      return `unknown key, ${meant === undefined ? `expected one of ${known.join(", ")}` : `did you mean ${meant}`}`;
-    }),
-  );
-}
-
-/** What stands where a list or a mapping should be. A token may stand there: of text and numbers no more than that. */
-function formOf(value: unknown): string {
-  return typeof value === "object" ? describeValue(value) : "text";
-}
-
-function schemaOf(kind: ValueKind<unknown>): v.GenericSchema {
-  return v.pipe(
-    v.unknown(),
-    v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      try {
-        return kind.read(dataset.value);
-      } catch (error) {
-        if (!(error instanceof UnexpectedValueError)) throw error;
-        addIssue({ message: error.explanation });
-        return NEVER;
-      }
-    }),
-  );
-}
-
-function parseYaml(path: string, text: string): unknown {
-  try {
-    // The core schema: no dates, no merging, so that what looks like text is text.
-    return parse(text, { schema: "core" });
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) {
-      // The parser calls itself for what is inside, until the stack ends; and on a few odd tags, as `!!int` without a
-      // number, it fails by itself. Either way it is the file that must be mended.
-      const what = error instanceof RangeError ? "nested too deeply" : "not understood";
-      throw new ConfigError(`${path}: ${what} (expected YAML)`);
-    }
-    // What it quotes, and the excerpt behind that, is text of the file: it could be a token, or steer a terminal.
-    const said = error.message.replace(/[\s!]*["<].*$| at line \d+, column \d+.*$|\n.*$/s, "");
-    const line = "line" in error && typeof error.line === "number" ? `:${error.line}` : "";
-    throw new ConfigError(`${path}${line}: ${said} (expected YAML)`);
+  #mistake(path: YamlPath, said: string): ConfigError {
+    return new ConfigError(`${this.#tree.placeOf(path)}: ${said}`);
   }
 }
 
-function dotted(keys: YamlPath): string {
-  return keys.map((key, i) => typeof key === "number" ? `[${key}]` : `${i === 0 ? "" : "."}${oneWord(key)}`).join("");
-}
-
-function oneWord(key: string): string {
-  return /^[\w.-]{1,64}$/.test(key) ? key : quote(key);
+/** What stands where a list or a mapping should be. A token may stand there: of text no more than that. */
+function formOf(node: YamlNode): string {
+  const value = plainOf(node);
+  return typeof value === "string" ? "text" : describeValue(value);
 }

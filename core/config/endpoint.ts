@@ -1,6 +1,6 @@
 // Addresses as a user writes them, and as the program keeps them. It never resolves a name and opens no socket.
 
-import { describeValue, quote, UnexpectedValueError } from "./config_error.ts";
+import { quote, UnexpectedValueError } from "./config_error.ts";
 
 /** A TCP address; `host` is an IPv4 address, an IPv6 address without brackets, or a host name; `port` is 0 to 65535. */
 export type TcpEndpoint = { kind: "tcp"; host: string; port: number };
@@ -71,9 +71,9 @@ export function formatEndpoint(endpoint: Endpoint): string {
  *
  * @throws {UnexpectedValueError} If it is none.
  */
-export function parsePort(value: string | number, lowest: 0 | 1): number {
-  const port = readPort(String(value), lowest);
-  if (port === undefined) throw new UnexpectedValueError(`a port from ${lowest} to 65535`, describeValue(value));
+export function parsePort(text: string, lowest: 0 | 1): number {
+  const port = readPort(text, lowest);
+  if (port === undefined) throw new UnexpectedValueError(`a port from ${lowest} to 65535`, quote(text));
   return port;
 }
 

@@ -31,10 +31,8 @@ export function formatPortRanges(ranges: readonly PortRange[]): string {
 }
 
 function readRange(value: unknown): PortRange {
-  if (typeof value !== "string" && typeof value !== "number") {
-    throw new UnexpectedValueError(EXPECTED, describeValue(value));
-  }
-  const ends = String(value).split("-");
+  if (typeof value !== "string") throw new UnexpectedValueError(EXPECTED, describeValue(value));
+  const ends = value.split("-");
   if (ends.length > 2) throw new UnexpectedValueError(EXPECTED, describeValue(value));
   try {
     const [low, high = low] = ends.map((end) => parsePort(end.trim(), 1));

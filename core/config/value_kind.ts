@@ -4,7 +4,7 @@ import { MAX_RANGES, parseRange } from "./address_range.ts";
 import { describeValue, quote, UnexpectedValueError } from "./config_error.ts";
 import { type Endpoint, parseEndpoint, parseHost, parsePort, type TcpEndpoint } from "./endpoint.ts";
 
-/** One kind of value, the same for flags (always text) and YAML (text or number). */
+/** One kind of value, the same for flags (always text) and YAML (text, `null`, a list or a mapping; never a number). */
 export interface ValueKind<T> {
   /** What stands for the value in the help text, such as `PORT`. */
   readonly placeholder: string;
@@ -48,9 +48,9 @@ export const endpoint: ValueKind<Endpoint> = kind(
 );
 
 /** The name of a tunnel or a token: 1 to 64 characters that need no quoting in logs, metrics and YAML. */
-export const name: ValueKind<string> = textKind(
+export const name: ValueKind<string> = kind(
   "NAME",
-  'a name of 1 to 64 letters, digits, ".", "_" or "-" (in quotes if it is a number)',
+  'a name of 1 to 64 letters, digits, ".", "_" or "-"',
   (text, expected) => {
     if (/^[A-Za-z0-9._-]{1,64}$/.test(text)) return text;
     throw new UnexpectedValueError(expected, quote(text));
@@ -58,7 +58,7 @@ export const name: ValueKind<string> = textKind(
 );
 
 /** The path of a file. */
-export const filePath: ValueKind<string> = textKind("FILE", "the path of a file", (text, expected) => {
+export const filePath: ValueKind<string> = kind("FILE", "the path of a file", (text, expected) => {
   if (text !== "" && !text.includes("\0")) return text;
   throw new UnexpectedValueError(expected, quote(text));
 });
@@ -69,7 +69,7 @@ export const token: ValueKind<string> = {
   expected: `a token of 1 to ${MAX_TOKEN_BYTES} bytes`,
   read: (value) => {
     if (typeof value === "string") return checkToken(value);
-    throw new UnexpectedValueError(`a token of 1 to ${MAX_TOKEN_BYTES} bytes (in quotes if it is a number)`);
+    throw new UnexpectedValueError(`a token of 1 to ${MAX_TOKEN_BYTES} bytes`);
   },
 };
 
@@ -124,7 +124,8 @@ export function choice<const W extends string>(words: readonly W[]): ValueKind<W
 export function wholeNumber(lowest: number, highest: number): ValueKind<number> {
   return kind("N", `a whole number from ${lowest} to ${highest}`, (text, expected) => {
     const number = Number(text);
-    if (/^\d{1,9}$/.test(text) && number >= lowest && number <= highest) return number;
+    // not 010, which is 8 for some and 10 for others
+    if (/^(?:0|[1-9]\d{0,8})$/.test(text) && number >= lowest && number <= highest) return number;
     throw new UnexpectedValueError(expected, describeValue(text));
   });
 }
@@ -147,30 +148,14 @@ export function formatDuration(ms: number): string {
 }
 
 function readDuration(text: string): number | undefined {
-  const parts = /^(?<amount>\d{1,9}(?:\.\d{1,9})?)(?<unit>ms|s|m)?$/.exec(text)?.groups;
+  const parts = /^(?<amount>(?:0|[1-9]\d{0,8})(?:\.\d{1,9})?)(?<unit>ms|s|m)?$/.exec(text)?.groups;
   if (parts === undefined) return undefined;
   const unitMs = { ms: 1, s: 1000, m: 60_000 }[parts.unit ?? "s"]!;
   return Math.round(Number(parts.amount) * unitMs);
 }
 
-/** A kind that YAML may also write as a number. */
+/** A kind that is written as one text. */
 function kind<T>(placeholder: string, expected: string, parse: (text: string, expected: string) => T): ValueKind<T> {
-  return {
-    placeholder,
-    expected,
-    read: (value) => {
-      if (typeof value === "string" || typeof value === "number") return parse(String(value), expected);
-      throw new UnexpectedValueError(expected, describeValue(value));
-    },
-  };
-}
-
-/** A kind that YAML must write as text: a number would lose its leading zeros. */
-function textKind<T>(
-  placeholder: string,
-  expected: string,
-  parse: (text: string, expected: string) => T,
-): ValueKind<T> {
   return {
     placeholder,
     expected,

@@ -39,15 +39,13 @@ export const settingValues: Target = {
     const key = KEYS[input[0] % KEYS.length];
     const text = decoder.decode(input.subarray(1));
     const value = read(key, text);
-    // YAML gives numbers and lists as such
-    const number = Number(text);
-    if (text.trim() !== "" && !Number.isNaN(number)) read(key, number);
+    // YAML gives lists as such
     const list = text.includes(",") ? read(key, text.split(",")) : undefined;
     return value !== undefined || list !== undefined;
   },
 };
 
-function read(key: string, text: string | number | string[]): unknown {
+function read(key: string, text: string | string[]): unknown {
   const kind = SETTINGS[key].value;
   let value: unknown;
   try {

@@ -1,19 +1,18 @@
 // Configuration files. An input is the text of one. Only a ConfigError in one line may come out, which names a line that
 // the file has; an accepted file has no key that is not a setting.
 
-import { parse as untypedParse } from "@std/yaml/parse";
 import { CLIENT_PROGRAM, loadClientConfig } from "../../../core/config/client_config.ts";
 import { ConfigError } from "../../../core/config/config_error.ts";
 import type { Program } from "../../../core/config/help.ts";
 import type { SettingsTable } from "../../../core/config/setting.ts";
 import { loadServerConfig, SERVER_PROGRAM } from "../../../core/config/server_config.ts";
+import { plainOf, YamlTree } from "../../../core/config/yaml_tree.ts";
 import type { Random } from "../../support/random.ts";
 import { oneOf } from "../mutation.ts";
 import { SETTING_WORDS, settingText } from "../setting_texts.ts";
 import { bug, expectCleanPrototypes, expectOneLine, type Target } from "../target.ts";
 import { expectSound } from "./command_lines.ts";
 
-const parse: (text: string, options: { schema: "core" }) => unknown = untypedParse;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -91,6 +90,9 @@ const LINES = [
   "# comment",
   "",
   "\tbind: x",
+  "\u00a0bind: x",
+  "bind: [\n]",
+  "bind: x #y",
   "   bind: x",
   "- x",
   "bind : 1",
@@ -169,7 +171,7 @@ function tokenStandsAlone(text: string): boolean {
 }
 
 function expectKnownKeys(text: string, { settings, list }: Program): void {
-  const file = (parse(text, { schema: "core" }) ?? {}) as Record<string, unknown>;
+  const file = plainOf(new YamlTree("fuzz.yaml", text).root) as Record<string, unknown>;
   const expectIn = (key: string, table: SettingsTable) => {
     if (!Object.hasOwn(table, key)) bug(`Accepted with an unknown key ${JSON.stringify(key)}`);
   };
