@@ -13,6 +13,8 @@ const INET6_OFFSET = 8;
 /** sun_path is 108 bytes with its final NUL (unix(7)). */
 const MAX_UNIX_PATH = 107;
 
+const AT = "@".charCodeAt(0);
+
 /** An address as bind, connect and accept take it. Plain data: it can be posted to a Worker. */
 export interface SocketAddress {
   /** One of {@linkcode Family}. */
@@ -50,7 +52,7 @@ export function internetAddress(ip: string, port: number): SocketAddress | null 
 /**
  * Builds the address of a unix stream socket.
  *
- * @param path A path of 1 to 107 bytes.
+ * @param path A path of 1 to 107 bytes, or `@` and an abstract name: no file, and gone with its listener (unix(7)).
  * @throws {RangeError} When the path does not fit.
  */
 export function unixAddress(path: string): SocketAddress {
@@ -58,9 +60,12 @@ export function unixAddress(path: string): SocketAddress {
   if (text.length === 0 || text.length > MAX_UNIX_PATH) {
     throw new RangeError(`Cannot use the socket path "${path}": expected 1 to ${MAX_UNIX_PATH} bytes`);
   }
-  const bytes = new Uint8Array(2 + text.length + 1);
+  const abstract = text[0] === AT;
+  // an abstract name begins with a zero and is as long as the address says; a path ends with one
+  const bytes = new Uint8Array(2 + text.length + (abstract ? 0 : 1));
   new DataView(bytes.buffer).setUint16(0, Family.UNIX, littleEndian);
   bytes.set(text, 2);
+  if (abstract) bytes[2] = 0;
   return { family: Family.UNIX, bytes };
 }
 
@@ -102,25 +107,29 @@ export function portOf(address: SocketAddress): number {
   return (address.bytes[PORT_OFFSET] << 8) | address.bytes[PORT_OFFSET + 1];
 }
 
-/** The numeric IP of an address, without port or brackets; empty for a unix one. */
+/** The numeric IP of an address, without port or brackets; empty for a unix one. IPv4 by IPv6 is IPv4. */
 export function ipOf(address: SocketAddress): string {
   if (address.family === Family.UNIX) return "";
-  const v6 = address.family === Family.INET6;
-  const start = v6 ? INET6_OFFSET : INET_OFFSET;
-  const number = address.bytes.slice(start, start + (v6 ? 16 : 4));
+  const end = address.family === Family.INET6 ? INET6_OFFSET + 16 : INET_OFFSET + 4;
+  readIp(address.bytes, scratchIp);
+  const family = isIpv4(scratchIp) ? Family.INET : Family.INET6;
   const text = new Uint8Array(46);
-  libc.inet_ntop(address.family, number, text, text.length);
+  libc.inet_ntop(family, address.bytes.slice(end - (family === Family.INET ? 4 : 16), end), text, text.length);
   return decoder.decode(text.subarray(0, text.indexOf(0)));
 }
 
-/** An address as people write it: `127.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`. */
+/**
+ * An address as people write it: `127.0.0.1:80`, `[::1]:80`, `unix:/run/app.sock`, `unix:@abstract`. What came by IPv4 to
+ * a listener on `::` is IPv4.
+ */
 export function formatAddress(address: SocketAddress): string {
   if (address.family === Family.UNIX) {
+    if (address.bytes.length > 3 && address.bytes[2] === 0) return `unix:@${decoder.decode(address.bytes.subarray(3))}`;
     const end = address.bytes.indexOf(0, 2);
     return `unix:${decoder.decode(address.bytes.subarray(2, end < 0 ? undefined : end))}`;
   }
   const ip = ipOf(address);
-  return address.family === Family.INET6 ? `[${ip}]:${portOf(address)}` : `${ip}:${portOf(address)}`;
+  return ip.includes(":") ? `[${ip}]:${portOf(address)}` : `${ip}:${portOf(address)}`;
 }
 
 /** Whether packets to or from an address stay on this host: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, or a unix socket. */

@@ -65,6 +65,79 @@ Deno.test("a token that is no text is a mistake, which does not show it", () => 
   assertEquals(assertThrows(() => loadServerConfig([], env, () => ""), ConfigError).message, `CPROXY_TOKEN: ${got}`);
 });
 
+/** The token that the server gets when a text stands in each of the places where one can stand, or what it says instead. */
+function everywhere(text: string): (string | null)[] {
+  // as escapes, without which YAML has its own words for what one cannot see
+  const quoted = JSON.stringify(text).replace(
+    /[^ -~]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  const files = {
+    token: text,
+    "a.yaml": `token: ${quoted}`,
+    "b.yaml": "token_file: token",
+    "c.yaml": `tokens: [{name: a, token: ${quoted}}]`,
+    "d.yaml": "tokens: [{name: a, token_file: token}]",
+  };
+  const options = [
+    [[`--token=${text}`], {}],
+    [["--token_file=token"], {}],
+    [[], { CPROXY_TOKEN: text }],
+    ...["a", "b", "c", "d"].map((name) => [[`--config=${name}.yaml`], {}] as const),
+  ] as const;
+  return options.map(([args, env]) => {
+    try {
+      const { token, tokens } = serverConfig([...args], { env, files });
+      return token ?? tokens[0].token;
+    } catch (error) {
+      assert(error instanceof ConfigError, String(error));
+      return error.message.replace(/^.*?: (?=expected)/, "");
+    }
+  });
+}
+
+Deno.test("white space, line breaks and a byte order mark around a token are no part of it, wherever it stands", () => {
+  for (const text of ["abc\n", "\ufeffabc", " abc", "abc \t", "abc\r\n\n", "\u00a0abc\u00a0"]) {
+    assertEquals(everywhere(text), Array(7).fill("abc"), JSON.stringify(text));
+  }
+  assertEquals(everywhere(" correct horse battery "), Array(7).fill("correct horse battery"));
+});
+
+Deno.test("a token with what one cannot see, or with what its place needed, is refused by name, wherever it stands", () => {
+  const refused: [string, string][] = [
+    ["abc\ndef", "expected a token on one line, got 2 lines"],
+    ["abc\r\ndef\r\nghi\r\n", "expected a token on one line, got 3 lines"],
+    ["abc\rdef", "expected a token on one line, got 2 lines"],
+    ["ab\tc", "expected a token of characters that one can see, got a tab in it"],
+    ["ab\u00a0c", "expected a token of characters that one can see, got a no-break space (U+00A0) in it"],
+    ["ab\ufeffc", "expected a token of characters that one can see, got a byte order mark (U+FEFF) in it"],
+    ["ab\u200bc", "expected a token of characters that one can see, got U+200B in it"],
+    ["abc\u2028", "abc"],
+    ["ab\u0007c", "expected a token of characters that one can see, got U+0007 in it"],
+    ['"abc"', "expected a token without quotes, got one in quotes"],
+    ["'abc'\n", "expected a token without quotes, got one in quotes"],
+    ["CPROXY_TOKEN=abc\n", "expected the token alone, got CPROXY_TOKEN= in front of it"],
+    ["export CPROXY_TOKEN='abc'", "expected the token alone, got CPROXY_TOKEN= in front of it"],
+    ["\ufeff", "expected a token of 1 to 1024 bytes, got an empty one"],
+  ];
+  for (const [text, said] of refused) {
+    assertEquals(everywhere(text), Array(7).fill(said), JSON.stringify(text));
+  }
+});
+
+Deno.test("a token of a block in YAML is the line that is in it", () => {
+  const read = (text: string) => serverConfig(["--config=x"], { files: { x: text } }).token;
+  assertEquals([read("token: |\n  abc\n"), read("token: >\n  abc\n\n"), read("token: |-\n  abc")], [
+    "abc",
+    "abc",
+    "abc",
+  ]);
+  assertEquals(
+    serverMistake(["--config=x"], { files: { x: "token: |\n  abc\n  def\n" } }),
+    "x:1: token: expected a token on one line, got 2 lines",
+  );
+});
+
 Deno.test("the files that have a token in them are known, also those that another place wins over", () => {
   const filesOf = (args: string[], env: Record<string, string> = {}) => {
     const loaded = loadServerConfig(args, { get: (name) => env[name] }, (path) => FILES[path as keyof typeof FILES]);

@@ -12,6 +12,7 @@ const RIGHT: [string, Endpoint][] = [
   ["my_service.name-2.example:8080", { kind: "tcp", host: "my_service.name-2.example", port: 8080 }],
   ["name.example.:8080", { kind: "tcp", host: "name.example.", port: 8080 }],
   ["unix:/run/app.sock", { kind: "unix", path: "/run/app.sock" }],
+  ["unix:@cproxy/app", { kind: "unix", path: "@cproxy/app" }],
   ["unix:/run/a:b.sock", { kind: "unix", path: "/run/a:b.sock" }],
 ];
 
@@ -55,13 +56,16 @@ const WRONG = [
   ".a:80",
   `${"a".repeat(64)}.example:80`,
   `${"a.".repeat(127)}ab:80`,
-  "é:80",
+  "\u00ad.example:80",
+  "\uff11\uff12\uff17.0.0.1:80",
+  "b\u00fccher..example:80",
   "localhost:80\n",
   "local\0host:80",
   "localhost:1e3",
   "localhost:-1",
   "localhost:+1",
   "unix:",
+  "unix:@",
   "unix:a\0b",
 ];
 
@@ -86,6 +90,20 @@ Deno.test("the path of a Unix socket may have 107 bytes and not 108", () => {
   assertEquals(parseEndpoint(`unix:${path}`, { allowUnix: true }), { kind: "unix", path });
   const error = assertThrows(() => parseEndpoint(`unix:${path}b`, { allowUnix: true }), UnexpectedValueError);
   assertStringIncludes(error.message, "at most 107 bytes, got 108 bytes");
+});
+
+Deno.test("a home directory in the path of a Unix socket is not taken for a folder with this name", () => {
+  for (const path of ["~/app.sock", "~", "~user/app.sock"]) {
+    assertThrows(() => parseEndpoint(`unix:${path}`, { allowUnix: true }), UnexpectedValueError, "~ is not expanded");
+  }
+});
+
+Deno.test("an international name is asked for in the form that name servers have", () => {
+  const name = "xn--bcher-kva.example";
+  for (const text of ["b\u00fccher.example", "B\u00dcCHER.example", "bu\u0308cher.example", name]) {
+    assertEquals(parseEndpoint(`${text}:80`, { allowUnix: false }), { kind: "tcp", host: name, port: 80 });
+    assertEquals(parseHost(text), name);
+  }
 });
 
 Deno.test("a port goes from 0 or 1 to 65535", () => {

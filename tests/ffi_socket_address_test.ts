@@ -5,9 +5,11 @@ import {
   Family,
   formatAddress,
   internetAddress,
+  IP_WORDS,
   ipOf,
   isLoopback,
   portOf,
+  readIp,
   unixAddress,
   withPort,
 } from "../ffi/socket_address.ts";
@@ -19,7 +21,7 @@ for (
     ["0.0.0.0", Family.INET, "0.0.0.0:8080"],
     ["::1", Family.INET6, "[::1]:8080"],
     ["2001:db8:0:0::7", Family.INET6, "[2001:db8::7]:8080"],
-    ["::ffff:192.0.2.1", Family.INET6, "[::ffff:192.0.2.1]:8080"],
+    ["::ffff:192.0.2.1", Family.INET6, "192.0.2.1:8080"],
   ] as const
 ) {
   Deno.test(`${ip} with a port is written as ${text}`, () => {
@@ -51,8 +53,12 @@ Deno.test("any IPv4 address and port come back the same", () => {
 
 Deno.test("any IPv6 address and port come back as the same address", () => {
   fc.assert(fc.property(fc.ipV6(), fc.nat(65535), (ip, port) => {
+    const words = [0, 1].map(() => new Int32Array(IP_WORDS));
     const address = internetAddress(ip, port)!;
-    assertEquals(internetAddress(ipOf(address), portOf(address)), address);
+    const again = internetAddress(ipOf(address), portOf(address))!;
+    // IPv4 in its IPv6 form comes back as IPv4
+    [address, again].forEach(({ bytes }, at) => readIp(bytes, words[at]));
+    assertEquals([words[1], portOf(again)], [words[0], port]);
   }));
 });
 
@@ -72,6 +78,12 @@ Deno.test("a unix socket has a path of 1 to 107 bytes, no port and no IP", () =>
   for (const path of ["", "x".repeat(108), "ä".repeat(54)]) {
     assertThrows(() => unixAddress(path), RangeError, `Cannot use the socket path "${path}"`);
   }
+});
+
+Deno.test("an abstract unix socket is a zero and a name, as long as it is", () => {
+  const address = unixAddress("@app");
+  assertEquals([...address.bytes.subarray(2)], [0, ...new TextEncoder().encode("app")]);
+  assertEquals([formatAddress(address), portOf(address), ipOf(address)], ["unix:@app", 0, ""]);
 });
 
 Deno.test("this host is 127.0.0.0/8, ::1, what of it is mapped into IPv6, and unix sockets", () => {

@@ -5,7 +5,7 @@ import { quote, UnexpectedValueError } from "./config_error.ts";
 /** A TCP address; `host` is an IPv4 address, an IPv6 address without brackets, or a host name; `port` is 0 to 65535. */
 export type TcpEndpoint = { kind: "tcp"; host: string; port: number };
 
-/** A Unix stream socket in the file system; `path` has at most 107 bytes. */
+/** A Unix stream socket: the path of its file, or `@` and an abstract name (unix(7)); at most 107 bytes. */
 export type UnixEndpoint = { kind: "unix"; path: string };
 
 /** Where to connect to. */
@@ -46,12 +46,15 @@ export function parseEndpoint(text: string, options: { allowUnix: boolean }): En
     const hint = isIpv6(text) || isIpv6(text.replace(/:\d+$/, "")) ? " (IPv6 in brackets)" : "";
     throw new UnexpectedValueError(expected + hint, quote(text));
   }
-  const { bracketed, plain } = parts;
-  const hostIsRight = bracketed === undefined ? isIpv4(plain!) || isHostName(plain!) : isIpv6(bracketed);
-  if (!hostIsRight) throw new UnexpectedValueError(expected, quote(text));
+  const host = parts.bracketed === undefined
+    ? readName(parts.plain!)
+    : isIpv6(parts.bracketed)
+    ? parts.bracketed
+    : null;
+  if (host === null) throw new UnexpectedValueError(expected, quote(text));
   const port = readPort(parts.port, 1);
   if (port === undefined) throw new UnexpectedValueError(`${expected}, with a port from 1 to 65535`, quote(text));
-  return { kind: "tcp", host: bracketed ?? plain!, port };
+  return { kind: "tcp", host, port };
 }
 
 /** Writes an endpoint the way {@linkcode parseEndpoint} reads it. */
@@ -84,15 +87,18 @@ export function parsePort(text: string, lowest: 0 | 1): number {
  */
 export function parseHost(text: string): string {
   const inBrackets = /^\[(.*)\]$/.exec(text)?.[1];
-  if (inBrackets !== undefined ? isIpv6(inBrackets) : isIpv4(text) || isIpv6(text) || isHostName(text)) {
-    return inBrackets ?? text;
-  }
-  throw new UnexpectedValueError(HOST_EXPECTED, quote(text));
+  const host = isIpv6(inBrackets ?? text) ? inBrackets ?? text : inBrackets === undefined ? readName(text) : null;
+  if (host === null) throw new UnexpectedValueError(HOST_EXPECTED, quote(text));
+  return host;
 }
 
 function parseUnixEndpoint(text: string): UnixEndpoint {
   const path = text.slice("unix:".length);
-  if (path === "" || path.includes("\0")) throw new UnexpectedValueError("unix:/path/to.sock", quote(text));
+  if (path === "" || path === "@" || path.includes("\0")) {
+    throw new UnexpectedValueError("unix:/path/to.sock or unix:@abstract-name", quote(text));
+  }
+  // A shell writes the home directory for ~ at the start of a word, and here it is not there.
+  if (path.startsWith("~")) throw new UnexpectedValueError("unix:/home/... (~ is not expanded)", quote(text));
   const bytes = new TextEncoder().encode(path).length;
   if (bytes > MAX_UNIX_PATH_BYTES) {
     throw new UnexpectedValueError(
@@ -118,6 +124,15 @@ export function isIpv4(text: string): boolean {
 export function isIpv6(text: string): boolean {
   // The URL parser knows every form of RFC 4291; the pattern keeps out what else it would take inside the brackets.
   return /^[0-9a-fA-F:.]+$/.test(text) && URL.canParse(`http://[${text}]/`);
+}
+
+/** An IPv4 address or a host name as the resolver takes it, where `b\u00fccher.example` is `xn--bcher-kva.example`; or `null`. */
+function readName(text: string): string | null {
+  if (isIpv4(text) || isHostName(text)) return text;
+  // no more than letters: the URL parser would also turn other digits and dots into ASCII ones
+  if (!/^[\p{L}\p{M}\w.-]+$/u.test(text) || !URL.canParse(`http://${text}/`)) return null;
+  const name = new URL(`http://${text}/`).hostname;
+  return /(?:^|\.)xn--/.test(name) && isHostName(name) ? name : null;
 }
 
 function isHostName(text: string): boolean {

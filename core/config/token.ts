@@ -1,6 +1,6 @@
 // Where the shared secret comes from. It never puts a token into a message.
 
-import { checkToken } from "./value_kind.ts";
+import { readToken } from "./value_kind.ts";
 import { ConfigError, quote, UnexpectedValueError } from "./config_error.ts";
 
 /** The environment variable that holds the token. */
@@ -69,8 +69,7 @@ export function tokenOf({ token, tokenFile, placeOf }: TokenSource, readFile: Re
   if (token !== null) return checkedToken(token, placeOf("token"));
   if (tokenFile === null) return null;
   const place = placeOf("token_file");
-  // Editors end a file with a line break that is no part of the token.
-  return checkedToken(readText(tokenFile, place, readFile).replace(/[\r\n]+$/, ""), place);
+  return checkedToken(readText(tokenFile, place, readFile), place);
 }
 
 /**
@@ -91,7 +90,7 @@ export function readText(path: string, place: string, readFile: ReadFile): strin
 
 function checkedToken(token: string, place: string): string {
   try {
-    return checkToken(token);
+    return readToken(token);
   } catch (error) {
     if (!(error instanceof UnexpectedValueError)) throw error;
     throw new ConfigError(`${place}: ${error.explanation}`);

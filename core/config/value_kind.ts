@@ -1,7 +1,7 @@
 // The kinds of values that settings have: how each is written, read and explained. It knows no setting by name.
 
 import { MAX_RANGES, parseRange } from "./address_range.ts";
-import { describeValue, quote, UnexpectedValueError } from "./config_error.ts";
+import { describeValue, quote, UnexpectedValueError, unseenCharacter } from "./config_error.ts";
 import { type Endpoint, parseEndpoint, parseHost, parsePort, type TcpEndpoint } from "./endpoint.ts";
 
 /** One kind of value, the same for flags (always text) and YAML (text, `null`, a list or a mapping; never a number). */
@@ -68,23 +68,35 @@ export const token: ValueKind<string> = {
   placeholder: "TOKEN",
   expected: `a token of 1 to ${MAX_TOKEN_BYTES} bytes`,
   read: (value) => {
-    if (typeof value === "string") return checkToken(value);
+    if (typeof value === "string") return readToken(value);
     throw new UnexpectedValueError(`a token of 1 to ${MAX_TOKEN_BYTES} bytes`);
   },
 };
 
 /**
- * Gives the token if it can be one.
+ * Gives the token without what editors, shells and YAML put around it: white space, line breaks and a byte order mark.
  *
- * @throws {UnexpectedValueError} If it is empty, too long or not from UTF-8; the message does not show it.
+ * @throws {UnexpectedValueError} If it is empty, too long, not from UTF-8, or has what one cannot see, or what its place
+ * needed and a token does not: other sides would have another token. The message does not show it.
  */
-export function checkToken(text: string): string {
+export function readToken(text: string): string {
   // What is no UTF-8 is read as this character: many tokens would be the same.
   if (text.includes("\ufffd")) throw new UnexpectedValueError("a token of text in UTF-8", "other bytes");
-  const bytes = new TextEncoder().encode(text).length;
-  if (text.trim() !== "" && bytes <= MAX_TOKEN_BYTES) return text;
-  const size = text.trim() === "" ? "an empty one" : `${bytes} bytes`;
-  throw new UnexpectedValueError(`a token of 1 to ${MAX_TOKEN_BYTES} bytes`, size);
+  const token = text.trim();
+  const bytes = new TextEncoder().encode(token).length;
+  if (token === "" || bytes > MAX_TOKEN_BYTES) {
+    const size = token === "" ? "an empty one" : `${bytes} bytes`;
+    throw new UnexpectedValueError(`a token of 1 to ${MAX_TOKEN_BYTES} bytes`, size);
+  }
+  const lines = token.split(/\r\n|\r|\n/).length;
+  if (lines > 1) throw new UnexpectedValueError("a token on one line", `${lines} lines`);
+  const unseen = unseenCharacter(token);
+  if (unseen !== null) throw new UnexpectedValueError("a token of characters that one can see", `${unseen} in it`);
+  if (/^(?:export\s+)?CPROXY_TOKEN=/.test(token)) {
+    throw new UnexpectedValueError("the token alone", "CPROXY_TOKEN= in front of it");
+  }
+  if (/^(["']).*\1$/.test(token)) throw new UnexpectedValueError("a token without quotes", "one in quotes");
+  return token;
 }
 
 /**
