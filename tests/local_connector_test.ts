@@ -3,13 +3,21 @@
 import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { Errno } from "../ffi/errno.ts";
 import { accept, connect, listenOn, openSocket, takeSocketError } from "../ffi/socket.ts";
-import { Family, type SocketAddress, unixAddress } from "../ffi/socket_address.ts";
+import { Family, formatAddress, type SocketAddress, unixAddress } from "../ffi/socket_address.ts";
 import { LocalConnector } from "../core/client/relay/local_connector.ts";
 import { LocalTarget } from "../core/client/relay/local_target.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { withoutDescriptors } from "./support/descriptors.ts";
-import { accepted, listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";
+import {
+  accepted,
+  listenSomewhere,
+  type Peer,
+  refusingAddress,
+  silentAddress,
+  type Stage,
+  testOnStage,
+} from "./support/stage.ts";
 
 /** A connector, and how its last attempt went. */
 class Attempt {
@@ -67,13 +75,6 @@ function testAttempt(name: string, body: (attempt: Attempt, stage: Stage) => voi
   });
 }
 
-/** A port of 127.0.0.1 on which nobody listens. */
-function nobody(): SocketAddress {
-  const { fd, address } = listenSomewhere();
-  close(fd);
-  return address;
-}
-
 /** Calls `body` with a listening unix socket. */
 function withUnixSocket(backlog: number, body: (fd: Descriptor, address: SocketAddress) => void): void {
   const folder = Deno.makeTempDirSync({ prefix: "cproxy-" });
@@ -106,7 +107,7 @@ testAttempt("the LocalServer that listens is connected to", (attempt, stage) => 
 });
 
 testAttempt("nobody there is a refusal", (attempt, stage) => {
-  assertEquals(attempt.to(nobody()), "refused ECONNREFUSED");
+  assertEquals(attempt.to(refusingAddress()), "refused ECONNREFUSED");
   assertEquals(stage.loop.timers.size, 0);
 });
 
@@ -117,7 +118,7 @@ testAttempt("no address at all is a refusal", (attempt) => {
 testAttempt("when an address refuses, the next one is tried", (attempt, stage) => {
   const { fd, address } = listenSomewhere();
   stage.peer(fd);
-  assertEquals(attempt.to(nobody(), nobody(), address), "connected");
+  assertEquals(attempt.to(refusingAddress(), refusingAddress(), address), "connected");
   stage.peer(accepted(fd));
 });
 
@@ -158,7 +159,9 @@ testAttempt("an address that has no room now does not hold up the others", (atte
     stage.peer(accepted(listener));
     attempt.socket!.close();
     attempt.socket = null;
-    assertEquals(attempt.to(full, nobody()), "refused ECONNREFUSED", "and one that refuses is believed");
+    const absent = refusingAddress();
+    const reasons = `${formatAddress(full)} EAGAIN, ${formatAddress(absent)} ECONNREFUSED`;
+    assertEquals(attempt.to(full, absent), `refused ${reasons}`, "and one that refuses is believed");
     for (let i = 0; i < waiting; i++) stage.peer(accept(fd) as Descriptor);
   });
 });
@@ -276,7 +279,7 @@ testAttempt("when nobody answers, the name is asked for at once, and what is new
   const { fd, address } = listenSomewhere();
   stage.peer(fd);
   const { asked, target, answer } = named(stage);
-  answer([nobody()]);
+  answer([refusingAddress()]);
   stage.advance(500);
   attempt.startTo(target);
   stage.until(() => asked.times === 1, "a question");
@@ -289,7 +292,7 @@ testAttempt("when nobody answers, the name is asked for at once, and what is new
 
 testAttempt("when nobody answers and the name means the same as before, that is a refusal", (attempt, stage) => {
   const { asked, target, answer } = named(stage);
-  const address = nobody();
+  const address = refusingAddress();
   for (const ageMs of [500, 0]) {
     answer([address]);
     stage.advance(ageMs);
@@ -315,9 +318,47 @@ testAttempt(
     attempt.startTo(target);
     stage.advance(10_100);
     assertEquals(attempt.outcomes, ["refused the resolver does not answer"]);
-    target.onAnswer(stage.loop.now, [nobody()], "");
+    target.onAnswer(stage.loop.now, [refusingAddress()], "");
     stage.step(2);
     assertEquals([attempt.outcomes.length, stage.loop.timers.size], [1, 0]);
+  },
+);
+
+testAttempt("what refused is not tried again before what worked", (attempt, stage) => {
+  const { fd, address } = listenSomewhere();
+  stage.peer(fd);
+  const absent = refusingAddress();
+  const { target, answer } = named(stage);
+  for (let i = 0; i < 2; i++) {
+    answer([absent, address]);
+    assertEquals(target.addresses[0], i === 0 ? absent : address);
+    attempt.startTo(target);
+    stage.until(() => attempt.outcomes.length > 0, "an outcome");
+    assertEquals(attempt.outcomes.splice(0), ["connected"]);
+    assertEquals(target.addresses, [address, absent]);
+    stage.peer(accepted(fd));
+    attempt.socket!.close();
+  }
+  attempt.socket = null;
+});
+
+testAttempt(
+  "a silent address is doubted after a second, and what the name means by now is tried beside it",
+  (attempt, stage) => {
+    const silent = silentAddress(stage);
+    const { fd, address } = listenSomewhere();
+    stage.peer(fd);
+    const { asked, target, answer } = named(stage);
+    answer([silent]);
+    attempt.startTo(target);
+    stage.advance(900);
+    assertEquals(asked.times, 0);
+    stage.advance(200);
+    assertEquals([asked.times, attempt.outcomes], [1, []]);
+    answer([address]);
+    stage.until(() => attempt.outcomes.length > 0, "an outcome");
+    assertEquals([attempt.outcomes, stage.loop.timers.size], [["connected"], 0]);
+    stage.peer(accepted(fd));
   },
 );
 

@@ -10,7 +10,7 @@ import { resetOnClose } from "../ffi/socket.ts";
 import { formatAddress, internetAddress, type SocketAddress } from "../ffi/socket_address.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "./support/assert.ts";
 import { grant } from "./support/grants.ts";
-import { accepted, listenSomewhere, type Stage, testOnStage } from "./support/stage.ts";
+import { accepted, listenSomewhere, refusingAddress, silentAddress, type Stage, testOnStage } from "./support/stage.ts";
 
 const LOOPBACK = internetAddress("127.0.0.1", 4711)!;
 
@@ -57,20 +57,6 @@ class Client {
   }
 }
 
-/** An address at which the kernel drops what comes: the queue of its listener is full. */
-function silentAddress(stage: Stage): { address: SocketAddress; close: () => void } {
-  const { fd, address } = listenSomewhere(0);
-  for (let i = 0; i < 3; i++) stage.caller(address);
-  return { address, close: () => close(fd) };
-}
-
-/** An address at which nobody listens. */
-function refusingAddress(): SocketAddress {
-  const { fd, address } = listenSomewhere();
-  close(fd);
-  return address;
-}
-
 /** A server at `listener` lets the client in. */
 function letIn(stage: Stage, listener: Descriptor, client: Client): void {
   const before = client.ups.length;
@@ -106,10 +92,11 @@ testOnStage(
     const silent = silentAddress(stage);
     const server = listenSomewhere();
     const client = new Client(stage);
-    client.resolved([silent.address, server.address]);
-    stage.advance(2900);
-    assertEquals(client.ups, []);
+    client.resolved([silent, server.address]);
     stage.advance(200);
+    stage.step(2);
+    assertEquals(client.ups, []);
+    stage.advance(100);
     letIn(stage, server.fd, client);
     assertEquals(client.ups, [1]);
 
@@ -118,19 +105,18 @@ testOnStage(
     assertEquals(client.asked, 2);
     const elsewhere = listenSomewhere();
     // the list may come in another order, and what counts is the address
-    client.resolved([silent.address, elsewhere.address, server.address]);
+    client.resolved([silent, elsewhere.address, server.address]);
     letIn(stage, server.fd, client);
     assertEquals(client.ups, [1, 2]);
 
     lose(stage, client);
     stage.advance(client.delay);
-    client.resolved([elsewhere.address, silent.address]);
+    client.resolved([elsewhere.address, silent]);
     letIn(stage, elsewhere.fd, client);
     assertEquals(client.ups, [1, 2, 0]);
     client.conn!.close();
     client.link.stop();
     for (const { fd } of [server, elsewhere]) close(fd);
-    silent.close();
     stage.step(3);
   },
 );
@@ -149,6 +135,24 @@ testOnStage("when the address that worked is refused, the others are tried, each
   stage.until(() => client.lines.length === 2, "an end of the attempt");
   assertStringIncludes(client.lines[1], `${formatAddress(one)} answers ECONNREFUSED`);
   client.link.stop();
+  stage.step(3);
+});
+
+testOnStage("an address where the login fails comes last in the next attempt", (stage) => {
+  const [other, server] = [listenSomewhere(), listenSomewhere()];
+  const client = new Client(stage);
+  client.resolved([other.address, server.address]);
+  const stranger = stage.peer(accepted(other.fd));
+  stage.step(3);
+  stranger.reset();
+  stage.until(() => client.lines.length === 1, "an end of the attempt");
+  stage.advance(client.delay);
+  client.resolved([other.address, server.address]);
+  letIn(stage, server.fd, client);
+  assertEquals(client.ups, [1]);
+  client.conn!.close();
+  client.link.stop();
+  for (const { fd } of [other, server]) close(fd);
   stage.step(3);
 });
 
@@ -174,15 +178,14 @@ testOnStage(
     const attempts = 18;
     for (let i = 1; i <= attempts; i++) {
       assertEquals(client.asked, i, "Attempts");
-      client.resolved([silent.address]);
+      client.resolved([silent]);
       stage.advance(3100); // nobody answers
       stage.advance(200);
     }
     assertEquals(client.lines.length, 2);
-    assertStringIncludes(client.lines[0], `${formatAddress(silent.address)} is out of reach: ETIMEDOUT 100`);
+    assertStringIncludes(client.lines[0], `${formatAddress(silent)} is out of reach: ETIMEDOUT 100`);
     client.link.stop();
     stage.step(2);
-    silent.close();
   },
 );
 

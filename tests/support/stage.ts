@@ -37,6 +37,21 @@ export function listenSomewhere(backlog = 16): { fd: Descriptor; address: Socket
   return { fd, address: localAddress(fd)! };
 }
 
+/** An address at which nobody listens. */
+export function refusingAddress(): SocketAddress {
+  const { fd, address } = listenSomewhere();
+  close(fd);
+  return address;
+}
+
+/** An address at which the kernel drops what comes, as long as `stage` is there: the queue of its listener is full. */
+export function silentAddress(stage: Stage): SocketAddress {
+  const { fd, address } = listenSomewhere(0);
+  stage.peer(fd);
+  for (let i = 0; i < 3; i++) stage.caller(address);
+  return address;
+}
+
 /** A connection over loopback, both ends non-blocking; with `bufferBytes` its socket buffers are about that small. */
 export function connectedPair(bufferBytes?: number): [Descriptor, Descriptor] {
   const listener = listenSomewhere();

@@ -1,22 +1,21 @@
 // The client's link to its server: resolving, connecting, logging in, and beginning anew with back-off when it breaks.
 import { Errno, errnoName } from "../../../ffi/errno.ts";
-import { takeSocketError } from "../../../ffi/socket.ts";
 import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
 import { newInstance } from "../../protocol/auth.ts";
 import { CtlConn, type CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { CtlMessage, NewCtlAccepted } from "../../protocol/messages.ts";
-import { beginConnect } from "../../reactor/begin_connect.ts";
-import type { EventLoop, Task } from "../../reactor/event_loop.ts";
+import type { EventLoop } from "../../reactor/event_loop.ts";
 import type { Level, LogFields } from "../../reactor/reactor_worker.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
+import { AddressRace, type AddressRaceEvents, raceOrder } from "../address_race.ts";
 import { Backoff } from "./backoff.ts";
 import { ServerLogin } from "./server_login.ts";
 import type { Meaning } from "../remembered_name.ts";
 import type { ControlConfig } from "../worker_config.ts";
 
 /**
- * Ms for one address to answer. The kernel asks again after 1 s, and then later and later: on a link that has been down,
+ * Ms for an address to answer when no other is left to try. The kernel asks again after 1 s, and then later and later: on a link that has been down,
  * a new attempt gets through before an old one does.
  */
 const CONNECT_MS = 3000;
@@ -55,15 +54,13 @@ export interface ServerLinkEvents {
 type LinkState =
   | { readonly kind: "idle" }
   | { readonly kind: "resolving" }
-  | { readonly kind: "connecting"; readonly socket: StreamSocket; readonly address: number }
-  | { readonly kind: "greeting"; readonly conn: CtlConn; readonly login: ServerLogin; readonly address: number }
+  | { readonly kind: "connecting" }
+  | { readonly kind: "greeting"; readonly conn: CtlConn; readonly login: ServerLogin; readonly address: SocketAddress }
   | { readonly kind: "up"; readonly conn: CtlConn }
   | { readonly kind: "stopped" };
 
 /** See the file's head. One thread. */
-export class ServerLink implements Task, TimerTarget, CtlConnOwner {
-  /** Kept by the loop. */
-  queued: boolean = false;
+export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents {
   readonly #loop: EventLoop;
   readonly #config: ControlConfig;
   readonly #program: string;
@@ -74,11 +71,11 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
   #addresses: readonly SocketAddress[] = [];
   /** Why the addresses are from before, if they are. */
   #notNew = "";
-  /** The place of the address to try first, the one that worked last, and how many were tried after it. */
-  #first = 0;
-  #tried = 0;
+  readonly #race: AddressRace;
   /** The address that worked last. */
   #good = "";
+  /** One that accepted, and where the login failed. */
+  #bad = "";
   /** When the present attempt began, and whether anybody has answered since. */
   #since = 0;
   #answered = false;
@@ -99,6 +96,7 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
     this.#config = config;
     this.#program = program;
     this.#events = events;
+    this.#race = new AddressRace(loop, this, { patienceMs: CONNECT_MS });
   }
 
   /** Begins to connect. The server's name is resolved anew each time. */
@@ -119,46 +117,34 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
       this.#answered = answered;
       return this.#failed(reason);
     }
-    this.#first = Math.max(0, addresses.findIndex((address) => formatAddress(address) === this.#good));
-    this.#tried = 0;
-    this.#connect();
-  }
-
-  #connect(): void {
-    const address = (this.#first + this.#tried) % this.#addresses.length;
-    const begun = beginConnect(this.#loop, this.#addresses[address], this);
-    if (typeof begun === "number") return this.#addressFailed(address, begun);
-    this.#state = { kind: "connecting", socket: begun, address };
-    this.#loop.setTimer(this.#timer, CONNECT_MS);
-  }
-
-  #addressFailed(address: number, code: number): void {
-    const silent = SILENCE.includes(code);
-    if (!silent) this.#answered = true;
-    if (++this.#tried < this.#addresses.length) return this.#connect();
-    const what = `${formatAddress(this.#addresses[address])} ${silent ? "is out of reach:" : "answers"} ${
-      errnoName(code)
-    }`;
-    this.#failed(this.#notNew === "" ? what : `${what}; an address from before, as ${this.#notNew}`);
-  }
-
-  /** The connection is there, or its error. */
-  run(): void {
-    const state = this.#state;
-    if (state.kind !== "connecting" || !state.socket.writable) return;
-    const code = takeSocketError(state.socket.fd);
-    if (code !== 0) {
-      state.socket.close();
-      return this.#addressFailed(state.address, code);
-    }
-    this.#answered = true;
+    this.#state = { kind: "connecting" };
     this.#loop.timers.clear(this.#timer);
+    const order = raceOrder(addresses, this.#good);
+    const isBad = (address: SocketAddress) => formatAddress(address) === this.#bad;
+    this.#race.start([...order.filter((address) => !isBad(address)), ...order.filter(isBad)]);
+  }
+
+  /** The connection is there. */
+  onRaceWon(socket: StreamSocket, address: SocketAddress): void {
+    this.#answered = true;
     // the ctl_conn watches the descriptor itself
-    this.#loop.remove(state.socket);
-    const conn = new CtlConn(this.#loop, state.socket.fd, this, LOGIN_MS);
+    this.#loop.remove(socket);
+    const conn = new CtlConn(this.#loop, socket.fd, this, LOGIN_MS);
     const login = new ServerLogin(this.#config.token, this.#instance, this.#program);
-    this.#state = { kind: "greeting", conn, login, address: state.address };
+    this.#state = { kind: "greeting", conn, login, address };
+    this.#bad = formatAddress(address);
     conn.send(login.request);
+  }
+
+  /** Nobody is there. */
+  onRaceLost(): void {
+    const { errors, addresses } = this.#race;
+    const what = errors.map((code, place) => {
+      const silent = SILENCE.includes(code);
+      if (!silent) this.#answered = true;
+      return `${formatAddress(addresses[place])} ${silent ? "is out of reach:" : "answers"} ${errnoName(code)}`;
+    }).join(", ");
+    this.#failed(this.#notNew === "" ? what : `${what}; an address from before, as ${this.#notNew}`);
   }
 
   /** A message of the server. */
@@ -177,13 +163,14 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
         const { heartbeatIntervalMs, heartbeatTimeoutMs } = this.#config;
         const { accepted } = step;
         this.#state = { kind: "up", conn: state.conn };
-        this.#good = formatAddress(this.#addresses[state.address]);
+        this.#good = formatAddress(state.address);
+        this.#bad = "";
         this.#logged = { reason: "", at: -Infinity };
         this.#backoff.reset();
         // often enough for the server's idea of silence
         const intervalMs = Math.min(heartbeatIntervalMs, accepted.heartbeat_timeout_ms / 3);
         state.conn.startHeartbeats(intervalMs, heartbeatTimeoutMs);
-        return this.#events.onUp(state.conn, state.address, accepted);
+        return this.#events.onUp(state.conn, this.#addresses.indexOf(state.address), accepted);
       }
       default:
         return step satisfies never;
@@ -220,8 +207,6 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
       case "resolving":
         return this.#failed("the resolver does not answer");
       case "connecting":
-        state.socket.close();
-        return this.#addressFailed(state.address, Errno.ETIMEDOUT);
       case "greeting":
       case "up":
       case "stopped":
@@ -243,6 +228,6 @@ export class ServerLink implements Task, TimerTarget, CtlConnOwner {
     this.#state = { kind: "stopped" };
     this.#loop.timers.clear(this.#timer);
     if (state.kind === "up" || state.kind === "greeting") state.conn.finish();
-    if (state.kind === "connecting") state.socket.close();
+    this.#race.cancel();
   }
 }

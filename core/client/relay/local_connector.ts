@@ -1,14 +1,14 @@
-// Connects to a LocalServer: its addresses in turn, until one answers or the time is over.
+// Connects to a LocalServer: finds out where it is, and tries its addresses until one answers or the time is over.
 import { Errno, errnoName } from "../../../ffi/errno.ts";
 import type { Descriptor } from "../../../ffi/descriptor.ts";
-import { setNoDelay, takeSocketError } from "../../../ffi/socket.ts";
-import { formatAddress, isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
-import { beginConnect } from "../../reactor/begin_connect.ts";
-import type { EventLoop, Task } from "../../reactor/event_loop.ts";
+import { setNoDelay } from "../../../ffi/socket.ts";
+import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
+import type { EventLoop } from "../../reactor/event_loop.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
+import { AddressRace, type AddressRaceEvents } from "../address_race.ts";
 import type { LocalTarget, LocalTargetWaiter } from "./local_target.ts";
 
 /** Needs no keepalive: on this host the kernel itself tells when the peer is gone. */
@@ -25,6 +25,8 @@ const RETRY_MS = 50;
 const CACHE_MS = 2000;
 /** Ms for which it holds when nobody answers at its addresses. */
 const DOUBTED_CACHE_MS = 50;
+/** Ms of silence after which the resolver is asked whether there are other addresses by now. */
+const DOUBT_MS = 1000;
 
 /** Who hears how it went. */
 export interface LocalConnectorEvents {
@@ -37,26 +39,28 @@ export interface LocalConnectorEvents {
 }
 
 /** Used for one LocalConn after the other. One thread. */
-export class LocalConnector implements Task, TimerTarget, LocalTargetWaiter {
-  /** Kept by the loop. */
-  queued: boolean = false;
+export class LocalConnector implements TimerTarget, LocalTargetWaiter, AddressRaceEvents {
   readonly #loop: EventLoop;
-  #events: LocalConnectorEvents | null = null;
+  readonly #race: AddressRace;
   readonly #timer = new Timer(this);
+  #events: LocalConnectorEvents | null = null;
   #target: LocalTarget | null = null;
-  /** Whether the resolver has been asked again because nobody answered at its addresses. */
+  /**
+   * `resolving`: nothing is tried before the name's meaning is known. `racing`: its addresses are tried. `short`: they are
+   * tried again soon. `lost`: nobody answered at them, and the name is asked for others.
+   */
+  #state: "resolving" | "racing" | "short" | "lost" = "resolving";
+  /** Whether the resolver has been asked again because nobody answered. */
   #doubted = false;
-  #addresses: readonly SocketAddress[] = [];
-  #next = 0;
-  /** Addresses of this round that fell short of something that may be there later. */
-  #short = 0;
+  /** Whether an answer is still to come. */
+  #asking = false;
   #deadline = 0;
-  #socket: StreamSocket | null = null;
-  #lastError = 0;
 
   /** Makes a connector that does nothing yet. */
   constructor(loop: EventLoop) {
     this.#loop = loop;
+    const prepareFor = (address: SocketAddress) => isLoopback(address) ? prepareLocal : watchPeers;
+    this.#race = new AddressRace(loop, this, { prepareFor });
   }
 
   /**
@@ -69,107 +73,100 @@ export class LocalConnector implements Task, TimerTarget, LocalTargetWaiter {
     this.#events = events;
     this.#target = target;
     this.#doubted = false;
-    this.#addresses = [];
     this.#deadline = this.#loop.now + CONNECT_MS;
     this.#loop.setTimer(this.#timer, CONNECT_MS);
+    this.#state = "resolving";
     if (target.isFresh(this.#loop.now, CACHE_MS)) this.#begin();
-    else target.ask(this);
-  }
-
-  /** What the name means is known; after doubts, whether it means anything else than what was tried. */
-  onTargetResolved(): void {
-    const { addresses } = this.#target!;
-    const known = this.#addresses.map(formatAddress);
-    if (this.#doubted && addresses.every((address) => known.includes(formatAddress(address)))) return this.#refuse();
-    this.#begin();
+    else this.#ask();
   }
 
   #begin(): void {
     const { addresses, reason } = this.#target!;
-    this.#addresses = addresses;
-    this.#next = 0;
-    this.#short = 0;
-    this.#lastError = 0;
-    if (addresses.length > 0) return this.#tryNext();
+    if (addresses.length === 0) return this.#refuse(reason);
+    this.#state = "racing";
+    if (!this.#target!.isFixed) this.#loop.setTimer(this.#timer, DOUBT_MS);
+    this.#race.start(addresses);
+  }
+
+  /** What the name means is known; after doubts, whether it means anything that was not tried. */
+  onTargetResolved(): void {
+    this.#asking = false;
+    if (this.#state === "resolving") return this.#begin();
+    const isLost = this.#state === "lost";
+    if (isLost) this.#state = "racing";
+    const added = this.#race.add(this.#target!.addresses);
+    if (isLost && !added) this.#refuse(this.#race.reason());
+  }
+
+  /** The connection is there. */
+  onRaceWon(socket: StreamSocket, address: SocketAddress): void {
+    this.#end();
+    this.#target!.worked(address);
+    this.#events!.onLocalConnected(socket);
+  }
+
+  /** Who refuses answers ECONNREFUSED: this one had accepted, and its reset is the session's. */
+  onAddressFailed(_address: SocketAddress, code: number): boolean {
+    if (code !== Errno.ECONNRESET && code !== Errno.EPIPE) return false;
+    this.#end();
+    this.#events!.onLocalReset(code);
+    return true;
+  }
+
+  /** Nobody answered at any address. */
+  onRaceLost(): void {
+    // an address without a route may look like a shortage (::1 on a host without IPv6): then another one says more
+    if (this.#race.errors.every(isShortage)) {
+      this.#state = "short";
+      return this.#loop.setTimer(this.#timer, RETRY_MS);
+    }
+    this.#state = "lost";
+    this.#doubt();
+    if (!this.#asking) this.#refuse(this.#race.reason());
+  }
+
+  /** Asks what the name means now, once, if the answer is old enough for another one. */
+  #doubt(): void {
+    if (this.#doubted || this.#target!.isFresh(this.#loop.now, DOUBTED_CACHE_MS)) return;
+    this.#doubted = true;
+    this.#ask();
+  }
+
+  #ask(): void {
+    this.#asking = true;
+    this.#target!.ask(this);
+  }
+
+  /** Time to try again, to doubt what is silent, or to give up. */
+  onTimer(): void {
+    const leftMs = this.#deadline - this.#loop.now;
+    if (leftMs <= 0) {
+      const reason = this.#state === "resolving" ? "the resolver does not answer" : errnoName(Errno.ETIMEDOUT);
+      this.#race.cancel();
+      return this.#refuse(reason);
+    }
+    this.#loop.setTimer(this.#timer, leftMs);
+    if (this.#state === "racing") return this.#doubt();
+    if (this.#state !== "short") return;
+    this.#state = "racing";
+    this.#race.start(this.#race.addresses);
+  }
+
+  #refuse(reason: string): void {
     this.#end();
     this.#events!.onLocalRefused(reason);
   }
 
-  #tryNext(): void {
-    for (; this.#next < this.#addresses.length; this.#next++) {
-      const address = this.#addresses[this.#next];
-      const code = this.#connect(address);
-      if (code === 0) return;
-      if (isShortage(code)) this.#short++;
-      else this.#lastError = code;
-    }
-    // an address without a route may look like a shortage (::1 on a host without IPv6): the others have their turn first
-    if (this.#short > 0 && this.#short === this.#addresses.length) {
-      this.#next = 0;
-      this.#short = 0;
-      return this.#loop.setTimer(this.#timer, RETRY_MS);
-    }
-    if (this.#doubted || this.#target!.isFresh(this.#loop.now, DOUBTED_CACHE_MS)) return this.#refuse();
-    this.#doubted = true;
-    this.#target!.ask(this);
-  }
-
-  #refuse(): void {
-    this.#end();
-    this.#events!.onLocalRefused(errnoName(this.#lastError));
-  }
-
-  /** 0 when it is under way, or a positive errno. */
-  #connect(address: SocketAddress): number {
-    const begun = beginConnect(this.#loop, address, this, isLoopback(address) ? prepareLocal : watchPeers);
-    if (typeof begun === "number") return begun;
-    this.#socket = begun;
-    return 0;
-  }
-
-  /** The connection is there, or its error. */
-  run(): void {
-    const socket = this.#socket;
-    if (socket === null || !socket.writable) return;
-    const code = socket.failed ? takeSocketError(socket.fd) : 0;
-    if (code === 0) {
-      this.#socket = null;
-      this.#end();
-      return this.#events!.onLocalConnected(socket);
-    }
-    socket.close();
-    this.#socket = null;
-    // who refuses answers ECONNREFUSED: this one had accepted, and its reset is the session's
-    if (code === Errno.ECONNRESET || code === Errno.EPIPE) {
-      this.#end();
-      return this.#events!.onLocalReset(code);
-    }
-    this.#lastError = code;
-    this.#next++;
-    this.#tryNext();
-  }
-
-  /** Time to try again, or time over. */
-  onTimer(): void {
-    if (this.#loop.now < this.#deadline) {
-      this.#loop.setTimer(this.#timer, this.#deadline - this.#loop.now);
-      return this.#tryNext();
-    }
-    const unresolved = this.#addresses.length === 0;
-    this.cancel();
-    this.#events!.onLocalRefused(unresolved ? "the resolver does not answer" : errnoName(Errno.ETIMEDOUT));
-  }
-
   #end(): void {
-    this.#target?.forget(this);
+    if (this.#asking) this.#target!.forget(this);
+    this.#asking = false;
     this.#loop.timers.clear(this.#timer);
   }
 
-  /** Gives up, silently. A LocalServer that has accepted already sees a reset: an end would be one that nobody made. */
+  /** Gives up, silently. A LocalServer that has accepted already sees a reset. */
   cancel(): void {
     this.#end();
-    this.#socket?.reset();
-    this.#socket = null;
+    this.#race.cancel();
   }
 }
 

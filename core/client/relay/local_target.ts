@@ -1,5 +1,6 @@
 // Where a tunnel's LocalServer is, as one relay Worker knows it: the addresses of its name, and how old that knowledge is.
-import type { SocketAddress } from "../../../ffi/socket_address.ts";
+import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
+import { raceOrder } from "../address_race.ts";
 
 /** Who waits for an answer. */
 export interface LocalTargetWaiter {
@@ -13,6 +14,8 @@ export class LocalTarget {
   addresses: readonly SocketAddress[];
   /** Why there are none, or why they are from before; empty otherwise. */
   reason: string = "there is no such tunnel";
+  /** The address that worked last, as `formatAddress` writes it. */
+  #good = "";
   /** When they were told, in ms of the loop's clock. */
   #toldAt: number;
   readonly #ask: () => void;
@@ -28,6 +31,18 @@ export class LocalTarget {
     this.addresses = fixed ?? [];
     this.#toldAt = fixed === null ? -Infinity : Infinity;
     this.#ask = ask;
+  }
+
+  /** Whether there is no name that could mean something else tomorrow. */
+  get isFixed(): boolean {
+    return this.#toldAt === Infinity;
+  }
+
+  /** A connection to one of the addresses stands: that one is tried first from now on. */
+  worked(address: SocketAddress): void {
+    if (this.addresses.length < 2 || this.addresses[0] === address) return;
+    this.#good = formatAddress(address);
+    this.addresses = raceOrder(this.addresses, this.#good);
   }
 
   /**
@@ -53,7 +68,7 @@ export class LocalTarget {
 
   /** The supervisor's answer, which comes without a question as well when another relay Worker has asked. */
   onAnswer(now: number, addresses: readonly SocketAddress[], reason: string): void {
-    this.addresses = addresses;
+    this.addresses = raceOrder(addresses, this.#good);
     this.reason = reason;
     this.#toldAt = now;
     const waiters = [...this.#waiters];
