@@ -1,7 +1,6 @@
 // How many PublicConns may be open: per tunnel, per token and in all, exactly; and what is said of those beyond it.
 
-import type { TunnelRow } from "../core/relay/counters.ts";
-import { ConnectionCounts } from "../core/server/connection_counts.ts";
+import { ConnectionCounts, type PortPlace, portPlaceOf } from "../core/server/connection_counts.ts";
 import { ConnectionLimits } from "../core/server/acceptor/connection_limits.ts";
 import type { LogFields } from "../core/reactor/reactor_worker.ts";
 import type { PortRules } from "../core/server/worker_config.ts";
@@ -16,7 +15,7 @@ const RULES: PortRules[] = [
   { name: "alice", bind, maxConnections: 5, maxConnectionsPerTunnel: 3 },
   { name: "bob", bind, maxConnections: Infinity, maxConnectionsPerTunnel: Infinity },
 ];
-const [ONE, OTHER, BOBS] = [7, 8, 16_383].map((row) => row as TunnelRow);
+const [ONE, OTHER, BOBS] = [portPlaceOf(ALICE, 7), portPlaceOf(ALICE, 65_535), portPlaceOf(BOB, 7)];
 
 /** The limits, and the lines that they log. */
 function limitsOn({ loop }: Stage, most: number | null = 9) {
@@ -29,11 +28,11 @@ function limitsOn({ loop }: Stage, most: number | null = 9) {
   const limits = new ConnectionLimits({ loop, log, logs: () => false }, counts, RULES, most);
   return {
     lines,
-    leave: (grant: number, row: TunnelRow) => relays.closed(grant, row),
+    leave: (place: PortPlace) => relays.closed(place),
     /** How many of `count` that come to a port are let in. */
-    come(count: number, grant: number, row: TunnelRow): number {
+    come(count: number, grant: number, place: PortPlace): number {
       let admitted = 0;
-      for (let i = 0; i < count; i++) if (limits.admits(grant, row, { port: row })) admitted++;
+      for (let i = 0; i < count; i++) if (limits.admits(grant, place, { port: place % 65_536 })) admitted++;
       return admitted;
     },
   };
@@ -53,13 +52,13 @@ testOnStage("for each that leaves another one is let in, and not one more", (sta
   come(3, ALICE, ONE);
   come(2, ALICE, OTHER);
   come(4, BOB, BOBS);
-  leave(BOB, BOBS);
+  leave(BOBS);
   assertEquals(come(5, ALICE, OTHER), 0, "Alice has what she may have");
   assertEquals(come(5, BOB, BOBS), 1);
-  leave(ALICE, ONE);
+  leave(ONE);
   assertEquals(come(5, ALICE, ONE), 1);
-  leave(ALICE, OTHER);
-  leave(ALICE, OTHER);
+  leave(OTHER);
+  leave(OTHER);
   assertEquals(come(5, ALICE, ONE), 0, "this tunnel has what it may have");
   assertEquals(come(5, ALICE, OTHER), 2);
 });
@@ -83,8 +82,8 @@ testOnStage("each rule has a line a minute at most, which counts those that it r
   ];
   assertEquals(lines.splice(0), [
     `${tunnel} port=7 refused=1`,
-    `${token} port=8 refused=1`,
-    `${server} port=16383 refused=1`,
+    `${token} port=65535 refused=1`,
+    `${server} port=7 refused=1`,
   ]);
   stage.advance(58_000);
   come(1, ALICE, ONE);
@@ -94,4 +93,16 @@ testOnStage("each rule has a line a minute at most, which counts those that it r
   assertEquals(lines.splice(0).toSorted(), later.toSorted());
   stage.advance(300_000);
   assertEquals(lines, [], "nobody was refused since");
+});
+
+testOnStage("who came to a port counts there as long as he stays, whatever tunnel has it next", (stage) => {
+  stage.connect();
+  const counts = new ConnectionCounts(RULES.length);
+  const log = () => {};
+  const limits = new ConnectionLimits({ loop: stage.loop, log, logs: () => false }, counts, RULES, null);
+  const port = portPlaceOf(ALICE, 9000);
+  assertEquals([1, 2, 3, 4].map(() => limits.admits(ALICE, port, {})), [true, true, true, false]);
+  // the tunnel is closed and opened under another name: the port is the same
+  assertEquals(limits.admits(ALICE, portPlaceOf(ALICE, 9000), {}), false);
+  assertEquals(limits.admits(BOB, portPlaceOf(BOB, 9000), {}), true, "that is another address");
 });

@@ -35,7 +35,7 @@ class Town implements ControlMapActions {
   }
 
   announce = ({ id }: Control) => void this.deeds.push(`announce ${id}`);
-  withdraw = (control: ControlId) => void this.deeds.push(`withdraw ${control}`);
+  withdraw = ({ id }: Control) => void this.deeds.push(`withdraw ${id}`);
   listen = ({ id, port }: Tunnel, { id: control }: Control) =>
     void this.deeds.push(`listen ${id} ${port} for ${control}`);
   unlisten = ({ id }: Tunnel) => void this.deeds.push(`unlisten ${id}`);

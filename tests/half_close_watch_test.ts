@@ -12,6 +12,8 @@ import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { Errno } from "../ffi/errno.ts";
 import { unsentBytes } from "../ffi/socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
+import { ConnectionCounts, portPlaceOf } from "../core/server/connection_counts.ts";
+import { TokenAccount, TokenShares } from "../core/server/token_shares.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 import { quietSurroundings } from "./support/surroundings.ts";
 
@@ -39,7 +41,10 @@ class Scene {
     this.#pipes = new PipePool();
     new HalfCloseWatch(stage.loop, timeoutMs);
     const around = quietSurroundings(stage.loop, this.#pipes, this.counters);
+    const counts = new ConnectionCounts(1);
+    const rules = { descriptors: Infinity, maxConnections: [Infinity], poolCount: 1 };
     const owner = {
+      account: new TokenAccount(0, counts, new TokenShares(rules, counts)),
       onIdle() {},
       onSilent() {},
       onUnserved() {},
@@ -55,7 +60,7 @@ class Scene {
     this.user = visitor.peer;
     stage.step(2);
     const visits = { serve() {}, onPublicClosed() {} };
-    this.conn.start(new PublicConn(visitor.socket, 1, ROW, stage.loop.now, visits, () => {}));
+    this.conn.start(new PublicConn(visitor.socket, 1, ROW, portPlaceOf(0, 1), stage.loop.now, visits, () => {}));
     const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
     encodeStartRsp(frame, SESSION, START_CONNECTED);
     this.far.sendAll(new Uint8Array(frame.buffer));

@@ -24,6 +24,8 @@ import { PipePool } from "../core/relay/pipe_pool.ts";
 import { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { ProxyPool } from "../core/server/relay/proxy_pool.ts";
 import { PublicConn } from "../core/server/relay/public_conn.ts";
+import { ConnectionCounts, Held, portPlaceOf } from "../core/server/connection_counts.ts";
+import { TokenAccount, TokenShares } from "../core/server/token_shares.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
@@ -33,6 +35,7 @@ import { quietSurroundings } from "./support/surroundings.ts";
 const TUNNEL = placeOf(1 as TunnelRow);
 
 const GRANT = 3;
+const PLACE = portPlaceOf(GRANT, 9000);
 
 const MOST_DEAD = 20_000;
 /** Fewer than the loop takes. */
@@ -59,10 +62,10 @@ class Scene {
   waiting = 0;
   readonly #pipes: PipePool;
   #lastProxy = 0;
-  /** PublicConns that have come and were not said to be closed. */
-  #open = 0;
+  /** What the client makes the server hold. */
+  readonly counts = new ConnectionCounts(GRANT + 1);
 
-  constructor(stage: Stage, poolCount: number) {
+  constructor(stage: Stage, poolCount: number, maxConnections = Infinity) {
     this.stage = stage;
     this.#pipes = new PipePool();
     const around = quietSurroundings(stage.loop, this.#pipes, this.counters);
@@ -79,12 +82,11 @@ class Scene {
       revoke: (proxy: ProxyId) => {
         this.tickets.splice(this.tickets.indexOf(proxy), 1);
       },
-      onPublicClosed: (pool: ProxyPool, row: TunnelRow) => {
-        assertEquals([pool.grant, row as number], [GRANT, 1]);
-        this.#open--;
-      },
     };
-    this.pool = new ProxyPool(7 as ControlId, GRANT, around, notices, requests, poolCount);
+    const rules = { descriptors: Infinity, maxConnections: Array(GRANT + 1).fill(maxConnections), poolCount };
+    this.counts.count(Held.CLIENTS, GRANT, 1);
+    const account = new TokenAccount(GRANT, this.counts, new TokenShares(rules, this.counts));
+    this.pool = new ProxyPool(7 as ControlId, account, around, notices, requests, poolCount);
   }
 
   /** A ProxyConn comes with the oldest ticket. */
@@ -139,8 +141,16 @@ class Scene {
   /** A PublicConn comes, of which the loop has heard nothing yet. */
   comes(tunnel = 1): Peer {
     const { socket, peer } = this.stage.connect();
-    this.#open++;
-    new PublicConn(socket, tunnel, 1 as TunnelRow, this.stage.loop.now, this.pool, (change) => this.waiting += change);
+    this.counts.opened(PLACE);
+    new PublicConn(
+      socket,
+      tunnel,
+      1 as TunnelRow,
+      PLACE,
+      this.stage.loop.now,
+      this.pool,
+      (change) => this.waiting += change,
+    );
     return peer;
   }
 
@@ -179,7 +189,10 @@ class Scene {
     this.pool.lose();
     this.stage.step();
     // whatever the test did: every PublicConn is counted out once, and not before it is closed
-    assertEquals(this.#open, sessionsInBlock(this.counters), "PublicConns are open that have sessions");
+    const { counts } = this;
+    assertEquals(counts.ofPort(PLACE), sessionsInBlock(this.counters), "PublicConns are open that have sessions");
+    const rest = [Held.SPARES, Held.NOTICES].map((kind) => counts.of(kind, GRANT));
+    assertEquals(rest, [0, 0], "everything else is counted out");
     this.#pipes.dispose();
   }
 }
@@ -196,9 +209,14 @@ function readNotices(far: Peer): Notice[] {
 }
 
 /** Registers a test with a pool that keeps `poolCount` ProxyConns ready. */
-function testPool(name: string, poolCount: number, body: (scene: Scene, stage: Stage) => void): void {
+function testPool(
+  name: string,
+  poolCount: number,
+  body: (scene: Scene, stage: Stage) => void,
+  maxConnections = Infinity,
+): void {
   testOnStage(name, (stage) => {
-    const scene = new Scene(stage, poolCount);
+    const scene = new Scene(stage, poolCount, maxConnections);
     try {
       body(scene, stage);
     } finally {
@@ -604,3 +622,36 @@ testPool(
     ]);
   },
 );
+
+testPool(
+  "of ProxyConns that their client does not free, so many are kept as its token may have connections, and its pool",
+  1,
+  (s) => {
+    s.takeNotices();
+    for (let visits = 0; visits < 20; visits++) {
+      const user = s.visit();
+      const { id, far } = s.arrive();
+      const { session } = s.start(far);
+      s.answer(far, session, START_CONNECTED);
+      user.close();
+      s.pool.proxy(id)!.onShutdownPeer(session, 0);
+      s.stage.step(2);
+      // the end of the session that is closed for want of room is in order: what was in the kernel's buffers arrives
+      assertEquals(far.read().state, visits < 4 ? "open" : "end");
+    }
+    assertEquals(s.counts.of(Held.SPARES, GRANT), 4);
+  },
+  3,
+);
+
+testPool("a ProxyConn that there is no room for is closed as it comes, and not asked for again and again", 2, (s) => {
+  s.takeNotices();
+  const others = 5;
+  for (let i = 0; i < others; i++) s.counts.count(Held.SPARES, GRANT, 1);
+  assertEquals(s.arrive().far.read().state, "end");
+  s.pass(5);
+  assertEquals(s.tickets.length, 1, "the one that was asked for before");
+  for (let i = 0; i < others; i++) s.counts.count(Held.SPARES, GRANT, -1);
+  s.pass(1);
+  assertEquals(s.tickets.length, 2);
+}, 3);

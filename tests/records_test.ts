@@ -67,7 +67,7 @@ function through<T>(send: (mailbox: Mailbox) => void, read: (words: Int32Array, 
 Deno.test("what a connection is handed over with arrives", () => {
   assertEquals(
     through((mailbox) => sendPublicConn(mailbox, TO, fd, control, tunnel, row, 3), readPublicConn),
-    { fd, control, tunnel, row, grant: 3 },
+    { fd, control, tunnel, row, place: 3 },
   );
   assertEquals(
     through((mailbox) => sendProxyConn(mailbox, TO, fd, proxy, ticket), readProxyConn),

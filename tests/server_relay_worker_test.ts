@@ -16,7 +16,7 @@ import { Mailbox } from "../core/reactor/mailbox.ts";
 import type { WorkerPost, WorkerStart } from "../core/reactor/reactor_worker.ts";
 import { Phase } from "../core/reactor/shared_state.ts";
 import { RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
-import { ConnectionCounts } from "../core/server/connection_counts.ts";
+import { ConnectionCounts, type PortPlace, portPlaceOf } from "../core/server/connection_counts.ts";
 import { MOST_TUNNELS } from "../core/server/worker_config.ts";
 import { WaitingRoom } from "../core/server/waiting_room.ts";
 import {
@@ -81,6 +81,7 @@ class Scene {
       counters: new RelayCounters(1, MOST_TUNNELS).memory,
       grants: GRANTS,
       counts: this.counts.memory,
+      shares: { descriptors: 1000, maxConnections: [Infinity, Infinity], poolCount: 1 },
       poolCount: 1,
       pipes: 4,
       waitingRoom: new WaitingRoom(1).memory,
@@ -100,8 +101,8 @@ class Scene {
   }
 
   /** A PublicConn. */
-  visit(control: ControlId, row: TunnelRow, grant: number): Peer {
-    return this.#hand((fd) => sendPublicConn(this.acceptor, FIRST_RELAY, fd, control, 1 as TunnelNo, row, grant));
+  visit(control: ControlId, row: TunnelRow, place: PortPlace): Peer {
+    return this.#hand((fd) => sendPublicConn(this.acceptor, FIRST_RELAY, fd, control, 1 as TunnelNo, row, place));
   }
 
   /** The client's ctl_conn is there. */
@@ -204,11 +205,12 @@ testWorker("the tickets of a client that has gone are worthless", (scene) => {
 testWorker("a PublicConn of a client that has gone is closed, and counted out", (scene) => {
   scene.up(CLIENT);
   scene.lost(CLIENT);
-  const [grant, row] = [1, 5 as TunnelRow];
-  scene.counts.opened(grant, row);
-  assertRefused(scene.visit(CLIENT, row, grant));
+  const grant = 1;
+  const place = portPlaceOf(grant, 9000);
+  scene.counts.opened(place);
+  assertRefused(scene.visit(CLIENT, 5 as TunnelRow, place));
   const { counts } = scene;
-  assertEquals([counts.inAll(), counts.ofGrant(grant), counts.ofTunnel(row)], [0, 0, 0]);
+  assertEquals([counts.inAll(), counts.ofGrant(grant), counts.ofPort(place)], [0, 0, 0]);
 });
 
 testWorker("a session that is idle for an hour is cut by no timer", (scene) => {
@@ -221,7 +223,7 @@ testWorker("a session that is idle for an hour is cut by no timer", (scene) => {
   notices.sendAll(new Uint8Array(frame.buffer));
   scene.awaitAsked(2);
   const proxy = scene.claim(scene.asked[1], scene.asked[1].ticket);
-  const visitor = scene.visit(CLIENT, 5 as TunnelRow, 1);
+  const visitor = scene.visit(CLIENT, 5 as TunnelRow, portPlaceOf(1, 9000));
   readUntil(proxy, () => proxy.count === PROXY_FRAME_BYTES, "the start of the session");
   proxy.take();
   encodeStartRsp(frame, 1 as SessionNo, START_CONNECTED);

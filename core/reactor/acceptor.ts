@@ -21,15 +21,15 @@ export interface AcceptorEvents {
   /**
    * Accepting failed and pauses for a moment; those who connect wait in the kernel's queue.
    *
-   * @param reason The errno's name.
+   * @param reason The errno's name, or what {@linkcode whyNotAccept} said.
    */
   onAcceptPaused(reason: string): void;
   /**
-   * Whether another connection may be accepted. Default: any number, until there are no descriptors.
+   * Why another connection may not be accepted now, or null. Default: any number may, until there are no descriptors.
    *
    * @param used How many descriptors of the process are in use, at least.
    */
-  mayAccept?(used: number): boolean;
+  whyNotAccept?(used: number): string | null;
 }
 
 /** Watches one listener, level-triggered. One thread. */
@@ -55,22 +55,24 @@ export class Acceptor implements Channel, TimerTarget {
       if (fd >= 0) {
         this.#events.onAccept(fd as Descriptor);
         // the kernel gives the lowest free number (open(2))
-        if (this.#events.mayAccept?.(fd + 1) === false) return this.#pauseFor(Errno.EMFILE);
+        const reason = this.#events.whyNotAccept?.(fd + 1) ?? null;
+        if (reason !== null) return this.#pauseFor(reason);
       } else if (fd === -Errno.EAGAIN) return;
       // a connection that ended in the queue, or a signal (accept(2))
-      else if (fd !== -Errno.ECONNABORTED && fd !== -Errno.EINTR) return this.#pauseFor(-fd);
+      else if (fd !== -Errno.ECONNABORTED && fd !== -Errno.EINTR) return this.#pauseFor(errnoName(-fd));
     }
   }
 
-  #pauseFor(code: number): void {
+  #pauseFor(reason: string): void {
     this.#loop.enableListener(this, false);
     this.#loop.setTimer(this.#pause, PAUSE_MS);
-    this.#events.onAcceptPaused(errnoName(code));
+    this.#events.onAcceptPaused(reason);
   }
 
   /** Resumes after a pause. */
   onTimer(): void {
-    if (this.#events.mayAccept?.(lowestFree(this.fd)) === false) return this.#pauseFor(Errno.EMFILE);
+    const reason = this.#events.whyNotAccept?.(lowestFree(this.fd)) ?? null;
+    if (reason !== null) return this.#pauseFor(reason);
     this.#loop.enableListener(this, true);
   }
 

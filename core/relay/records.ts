@@ -74,8 +74,8 @@ export interface PublicConnRecord {
   tunnel: TunnelNo;
   /** Where the tunnel is counted. */
   row: TunnelRow;
-  /** The grant of the client. */
-  grant: number;
+  /** The grant of the client and the public port, as the server's connection counts number them. */
+  place: number;
 }
 
 const publicConn = {} as PublicConnRecord;
@@ -88,9 +88,9 @@ export function sendPublicConn(
   control: ControlId,
   tunnel: TunnelNo,
   row: TunnelRow,
-  grant: number,
+  place: number,
 ): void {
-  mailbox.send(to, RecordKind.PUBLIC_CONN, fd, control, tunnel, row, grant);
+  mailbox.send(to, RecordKind.PUBLIC_CONN, fd, control, tunnel, row, place);
 }
 
 /** Reads what {@linkcode sendPublicConn} has sent. */
@@ -99,7 +99,7 @@ export function readPublicConn(words: Int32Array, at: number): Readonly<PublicCo
   publicConn.control = idAt(words, at + 2);
   publicConn.tunnel = words[at + 3] as TunnelNo;
   publicConn.row = words[at + 4] as TunnelRow;
-  publicConn.grant = words[at + 5];
+  publicConn.place = words[at + 5];
   return publicConn;
 }
 

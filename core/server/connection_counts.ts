@@ -1,15 +1,49 @@
-// How many PublicConns are open: of the server, of each grant, and on each tunnel, in shared memory. The acceptor Worker
-// counts those that it lets in, and the relay Worker that has one counts it out. It limits nothing.
-import type { TunnelRow } from "../relay/counters.ts";
-import { MOST_TUNNELS } from "./worker_config.ts";
+// What the clients of each grant make the server hold, counted in shared memory: PublicConns and everything else that is a
+// descriptor. The Worker that has a thing counts it in and out. It limits nothing.
+
+/** What is counted. */
+export const Held = {
+  /** PublicConns. Each has, or needs, a ProxyConn under it, which is counted with it. */
+  VISITORS: 0,
+  /** ProxyConns without a PublicConn: idle, or not freed by their client. */
+  SPARES: 1,
+  /** Notice connections. */
+  NOTICES: 2,
+  /** Clients that are logged in. */
+  CLIENTS: 3,
+  /** Public ports that are open. */
+  PORTS: 4,
+} as const;
+
+/** A value of {@linkcode Held}. */
+export type HeldKind = typeof Held[keyof typeof Held];
+
+/** Words of a grant's row, a cache line. */
+const ROW_WORDS = 16;
+const PORTS_OF_GRANT = 65_536;
+
+/** A public port of a grant, so that a session can be counted out long after its tunnel is gone. */
+export type PortPlace = number & { readonly brand: "PortPlace" };
+
+/** The place of a grant's public port, 0 to 65535. */
+export function portPlaceOf(grant: number, port: number): PortPlace {
+  return grant * PORTS_OF_GRANT + port as PortPlace;
+}
+
+/** The grant whose port that is. */
+function grantOf(place: PortPlace): number {
+  return Math.floor(place / PORTS_OF_GRANT);
+}
 
 /** A view on the counts; one per thread. Any thread may call anything. */
 export class ConnectionCounts {
-  /** The memory, to be posted to Workers. */
+  /** The memory, to be posted to Workers. Ports that nobody has had are only reserved. */
   readonly memory: SharedArrayBuffer;
-  /** All, then each grant, then each tunnel. */
+  /** How many grants there are. */
+  readonly grants: number;
+  /** A row for all, then one for each grant, then a word for each port of each grant. */
   readonly #words: Int32Array;
-  readonly #tunnels: number;
+  readonly #ports: number;
 
   /**
    * Lays the view over memory.
@@ -18,39 +52,68 @@ export class ConnectionCounts {
    * @param memory Memory of another such view; new memory when left out.
    */
   constructor(grants: number, memory?: SharedArrayBuffer) {
-    this.#tunnels = 1 + grants;
-    this.memory = memory ?? new SharedArrayBuffer((this.#tunnels + MOST_TUNNELS) * Int32Array.BYTES_PER_ELEMENT);
+    this.grants = grants;
+    this.#ports = (1 + grants) * ROW_WORDS;
+    const words = this.#ports + grants * PORTS_OF_GRANT;
+    this.memory = memory ?? new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT);
     this.#words = new Int32Array(this.memory);
   }
 
-  /** One more is open on the tunnel with this row, whose client has this grant. */
-  opened(grant: number, row: TunnelRow): void {
-    this.#add(grant, row, 1);
+  /** One more PublicConn is open on a port. */
+  opened(place: PortPlace): void {
+    this.#addVisitor(place, 1);
   }
 
   /** One of them is closed. */
-  closed(grant: number, row: TunnelRow): void {
-    this.#add(grant, row, -1);
+  closed(place: PortPlace): void {
+    this.#addVisitor(place, -1);
   }
 
-  #add(grant: number, row: TunnelRow, change: 1 | -1): void {
-    Atomics.add(this.#words, 0, change);
-    Atomics.add(this.#words, 1 + grant, change);
-    Atomics.add(this.#words, this.#tunnels + row, change);
+  #addVisitor(place: PortPlace, change: 1 | -1): void {
+    this.count(Held.VISITORS, grantOf(place), change);
+    Atomics.add(this.#words, this.#ports + place, change);
   }
 
-  /** How many are open in all. */
+  /** There is one more (1) or one less (-1) of something that is no PublicConn. */
+  count(kind: HeldKind, grant: number, change: 1 | -1): void {
+    Atomics.add(this.#words, kind, change);
+    Atomics.add(this.#words, (1 + grant) * ROW_WORDS + kind, change);
+  }
+
+  /** How many of a kind the clients of a grant have. */
+  of(kind: HeldKind, grant: number): number {
+    return Atomics.load(this.#words, (1 + grant) * ROW_WORDS + kind);
+  }
+
+  /** How many PublicConns are open in all. */
   inAll(): number {
-    return Atomics.load(this.#words, 0);
+    return Atomics.load(this.#words, Held.VISITORS);
   }
 
-  /** How many are open on all tunnels of a grant. */
+  /** How many PublicConns are open on all tunnels of a grant. */
   ofGrant(grant: number): number {
-    return Atomics.load(this.#words, 1 + grant);
+    return this.of(Held.VISITORS, grant);
   }
 
-  /** How many are open on the tunnel with this row. */
-  ofTunnel(row: TunnelRow): number {
-    return Atomics.load(this.#words, this.#tunnels + row);
+  /** How many PublicConns are open that came to a port, whatever tunnel had it then. */
+  ofPort(place: PortPlace): number {
+    return Atomics.load(this.#words, this.#ports + place);
+  }
+
+  /** Descriptors that a grant has, or will need for the PublicConns that are there. */
+  descriptorsOf(grant: number): number {
+    return this.#descriptors((1 + grant) * ROW_WORDS);
+  }
+
+  /** The same of all grants. */
+  descriptorsInAll(): number {
+    return this.#descriptors(0);
+  }
+
+  #descriptors(row: number): number {
+    const words = this.#words;
+    return 2 * Atomics.load(words, row + Held.VISITORS) + Atomics.load(words, row + Held.SPARES) +
+      Atomics.load(words, row + Held.NOTICES) + Atomics.load(words, row + Held.CLIENTS) +
+      Atomics.load(words, row + Held.PORTS);
   }
 }

@@ -13,6 +13,7 @@ import { shareDescriptors } from "../relay/descriptor_share.ts";
 import { Program, StartError } from "../supervisor/program.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
 import { type Grant, grantsOf } from "./policy/grant.ts";
+import type { ShareRules } from "./token_shares.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 import {
   ACCEPTOR,
@@ -47,7 +48,13 @@ export async function runServer(config: ServerConfig): Promise<void> {
   const relays = config.workThreadNums;
   const counters = new RelayCounters(relays, MOST_TUNNELS);
   const waitingRoom = new WaitingRoom(relays).memory;
-  const { full, pipes } = shareDescriptors(limit, FIRST_RELAY + relays, relays);
+  const { connections, full, pipes } = shareDescriptors(limit, FIRST_RELAY + relays, relays);
+  const poolCount = Math.ceil(config.poolCount / relays);
+  const shares: ShareRules = {
+    descriptors: connections,
+    maxConnections: grants.map(({ maxConnections }) => maxConnections),
+    poolCount: poolCount * relays,
+  };
   const program = new Program({
     name: "cproxy-server",
     logLevel: config.logLevel,
@@ -64,6 +71,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           proxyPort: portOf(proxyAddress),
           relays,
           counters: counters.memory,
+          counts,
           grants,
           maxUnauthenticated: Math.min(config.maxUnauthenticated, mostStrangers(limit)),
           maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
@@ -79,6 +87,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           rules,
           maxConnections: config.maxConnections,
           counts,
+          shares,
           allow: config.publicAllow,
           deny: config.publicDeny,
           relays,
@@ -97,7 +106,8 @@ export async function runServer(config: ServerConfig): Promise<void> {
           halfCloseTimeoutMs: config.halfCloseTimeoutMs,
           grants: grants.length,
           counts,
-          poolCount: Math.ceil(config.poolCount / relays),
+          shares,
+          poolCount,
           pipes,
           waitingRoom,
         } satisfies RelayConfig,

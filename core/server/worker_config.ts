@@ -2,6 +2,7 @@
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { SocketAddress } from "../../ffi/socket_address.ts";
 import type { Grant } from "./policy/grant.ts";
+import type { ShareRules } from "./token_shares.ts";
 
 /** The control Worker's number. */
 export const CONTROL = 0;
@@ -24,6 +25,8 @@ export interface ControlConfig {
   readonly relays: number;
   /** Memory of the counters. */
   readonly counters: SharedArrayBuffer;
+  /** Memory of the connection counts. */
+  readonly counts: SharedArrayBuffer;
   /** The tokens and what each grants. */
   readonly grants: readonly Grant[];
   /** Connections that have not logged in: most in all, 1 up. */
@@ -50,6 +53,8 @@ export interface AcceptorConfig {
   readonly maxConnections: number | null;
   /** Memory of the connection counts. */
   readonly counts: SharedArrayBuffer;
+  /** What each grant may hold. */
+  readonly shares: ShareRules;
   /** Address ranges whose PublicClients are taken on any public port; empty is everybody's. */
   readonly allow: readonly string[];
   /** Address ranges whose PublicClients are not taken on any public port. */
@@ -74,6 +79,8 @@ export interface RelayConfig {
   readonly grants: number;
   /** Memory of the connection counts. */
   readonly counts: SharedArrayBuffer;
+  /** What each grant may hold. */
+  readonly shares: ShareRules;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
   readonly halfCloseTimeoutMs: number;
   /** Idle ProxyConns that this Worker keeps ready for each client. */

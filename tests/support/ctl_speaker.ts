@@ -64,11 +64,19 @@ export class CtlSpeaker implements Disposable {
    */
   async next<T extends CtlMessage["type"]>(type: T): Promise<Extract<CtlMessage, { type: T }>> {
     for (;;) {
-      for (let message = this.#reader.next(); message !== null; message = this.#reader.next()) {
-        if (message.type === type) return message as Extract<CtlMessage, { type: T }>;
-      }
+      const message = await this.read();
+      if (message === null) throw new Error(`The server closed the ctl_conn before a ${type}`);
+      if (message.type === type) return message as Extract<CtlMessage, { type: T }>;
+    }
+  }
+
+  /** The next message, or null when the server has closed the connection. */
+  async read(): Promise<CtlMessage | null> {
+    for (;;) {
+      const message = this.#reader.next();
+      if (message !== null) return message;
       const count = await this.conn.read(this.#reader.room());
-      if (count === null) throw new Error(`The server closed the ctl_conn before a ${type}`);
+      if (count === null) return null;
       this.#reader.filled(count);
     }
   }

@@ -1,6 +1,6 @@
 // The acceptor Worker of the server: it listens on every public port and deals connections out to the relay Workers.
 import { close, type Descriptor } from "../../../ffi/descriptor.ts";
-import { Errno } from "../../../ffi/errno.ts";
+import { Errno, errnoName } from "../../../ffi/errno.ts";
 import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from "../../../ffi/socket.ts";
 import { formatAddress, IP_WORDS, portOf, withPort } from "../../../ffi/socket_address.ts";
 import { type AddressRange, addressRanges } from "../../protocol/address_range.ts";
@@ -14,7 +14,8 @@ import { kindOf, RecordKind, sendPublicConn, strayRecord } from "../../relay/rec
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import { AddressFilter } from "../policy/address_filter.ts";
-import { ConnectionCounts } from "../connection_counts.ts";
+import { ConnectionCounts, Held, type PortPlace, portPlaceOf } from "../connection_counts.ts";
+import { TokenShares } from "../token_shares.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import {
   type ListenRangeRecord,
@@ -38,6 +39,8 @@ interface Door {
   readonly tunnel: TunnelNo;
   readonly row: TunnelRow;
   readonly grant: number;
+  /** Where its PublicConns are counted. */
+  readonly place: PortPlace;
   /** What its client has asked for; null is everybody. */
   readonly filter: AddressFilter | null;
   readonly refusals: RefusalLog;
@@ -53,6 +56,8 @@ class ServerAcceptor implements Reactor {
   readonly #ranges = new Map<number, Ranges>();
   /** The operator's own; null is everybody. */
   readonly #filter: AddressFilter | null;
+  readonly #counts: ConnectionCounts;
+  readonly #shares: TokenShares;
   readonly #limits: ConnectionLimits;
   /** The address of who was accepted last. */
   readonly #ip = new Int32Array(IP_WORDS);
@@ -66,8 +71,10 @@ class ServerAcceptor implements Reactor {
     this.#context = context;
     this.#config = config;
     this.#filter = filterOf([addressRanges(config.allow), addressRanges(config.deny)]);
-    const { rules, counts, maxConnections } = config;
-    this.#limits = new ConnectionLimits(context, new ConnectionCounts(rules.length, counts), rules, maxConnections);
+    const { rules, counts, maxConnections, shares } = config;
+    this.#counts = new ConnectionCounts(rules.length, counts);
+    this.#shares = new TokenShares(shares, this.#counts);
+    this.#limits = new ConnectionLimits(context, this.#counts, rules, maxConnections);
     this.#shortage = new ShortageLog(context);
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
   }
@@ -94,7 +101,8 @@ class ServerAcceptor implements Reactor {
   #listen({ tunnelId, control, tunnel, row, grant, port }: ListenRecord): void {
     const filter = filterOf(this.#ranges.get(tunnelId) ?? [[], []]);
     this.#ranges.delete(tunnelId);
-    const fd = listenOn(withPort(this.#config.rules[grant].bind, port));
+    const hasRoom = this.#shares.hasRoom(grant);
+    const fd = hasRoom ? listenOn(withPort(this.#config.rules[grant].bind, port)) : -Errno.EMFILE;
     const address = fd < 0 ? null : localAddress(fd as Descriptor);
     if (address === null) {
       return sendListening(this.#context.mailbox, CONTROL, tunnelId, port, fd < 0 ? -fd : Errno.EINVAL);
@@ -110,15 +118,17 @@ class ServerAcceptor implements Reactor {
       tunnel,
       row,
       grant,
+      place: portPlaceOf(grant, opened),
       filter,
       refusals: new RefusalLog(this.#context, "PublicClients are refused by allow or deny", fields),
       fields,
       acceptor: new Acceptor(this.#context.loop, fd as Descriptor, {
         onAccept: (conn) => this.#onAccept(conn, door),
         onAcceptPaused: (reason) => this.#onAcceptPaused(reason, opened),
-        mayAccept: (used) => this.#mayAccept(used),
+        whyNotAccept: (used) => this.#whyNotAccept(used, grant),
       }),
     };
+    this.#counts.count(Held.PORTS, grant, 1);
     this.#doors.set(tunnelId, door);
     sendListening(this.#context.mailbox, CONTROL, tunnelId, opened, 0);
   }
@@ -128,10 +138,12 @@ class ServerAcceptor implements Reactor {
   }
 
   /** Every PublicConn needs a ProxyConn: as many descriptors as wait for one are as good as in use. */
-  #mayAccept(used: number): boolean {
+  #whyNotAccept(used: number, grant: number): string | null {
     const { full } = this.#config;
     // half of all is never too many, and then nothing need be counted
-    return used * 2 < full || used + this.#room.waiting(this.#dealt) < full;
+    const hasRoom = used * 2 < full || used + this.#room.waiting(this.#dealt) < full;
+    if (!hasRoom) return errnoName(Errno.EMFILE);
+    return this.#shares.hasRoom(grant) ? null : "the token has its share of the descriptors";
   }
 
   #onAccept(fd: Descriptor, door: Door): void {
@@ -139,7 +151,7 @@ class ServerAcceptor implements Reactor {
       close(fd);
       return door.refusals.note();
     }
-    if (!this.#limits.admits(door.grant, door.row, door.fields)) return void close(fd);
+    if (!this.#limits.admits(door.grant, door.place, door.fields)) return void close(fd);
     paceFromAfar(fd);
     this.#deal(fd, door);
   }
@@ -152,21 +164,23 @@ class ServerAcceptor implements Reactor {
     return (this.#filter === null || this.#filter.admits(ip)) && (filter === null || filter.admits(ip));
   }
 
-  #deal(fd: Descriptor, { control, tunnel, row, grant }: Door): void {
+  #deal(fd: Descriptor, { control, tunnel, row, place }: Door): void {
     if (this.#context.logs("debug")) {
       const peer = formatAddress(lastAddress());
       this.#context.log("debug", "PublicConn has come", { peer, client: control, tunnel, relay: this.#nextRelay });
     }
-    sendPublicConn(this.#context.mailbox, FIRST_RELAY + this.#nextRelay, fd, control, tunnel, row, grant);
+    sendPublicConn(this.#context.mailbox, FIRST_RELAY + this.#nextRelay, fd, control, tunnel, row, place);
     this.#dealt = (this.#dealt + 1) | 0;
     this.#nextRelay = (this.#nextRelay + 1) % this.#config.relays;
   }
 
   #unlisten(tunnelId: number): void {
     const door = this.#doors.get(tunnelId);
-    door?.acceptor.close();
-    door?.refusals.close();
+    if (door === undefined) return;
+    door.acceptor.close();
+    door.refusals.close();
     this.#doors.delete(tunnelId);
+    this.#counts.count(Held.PORTS, door.grant, -1);
   }
 
   onMessage(): void {}

@@ -1,7 +1,6 @@
 // Whether one more PublicConn may come in, by the rules on numbers of connections: the server's, and those of a grant.
 import type { LogFields } from "../../reactor/reactor_worker.ts";
-import type { TunnelRow } from "../../relay/counters.ts";
-import type { ConnectionCounts } from "../connection_counts.ts";
+import type { ConnectionCounts, PortPlace } from "../connection_counts.ts";
 import { type LogContext, RefusalLog } from "./refusal_log.ts";
 import type { PortRules } from "../worker_config.ts";
 
@@ -56,17 +55,17 @@ export class ConnectionLimits {
    * Counts in whoever was accepted last, if every rule lets it in.
    *
    * @param grant The grant of the port's client.
-   * @param row The port's tunnel.
-   * @param fields The port, for people.
+   * @param place The port.
+   * @param fields The same, for people.
    * @returns Whether it may stay.
    */
-  admits(grant: number, row: TunnelRow, fields: LogFields): boolean {
+  admits(grant: number, place: PortPlace, fields: LogFields): boolean {
     const counts = this.#counts;
     const { all, tunnel } = this.#grants[grant];
-    if (!tunnel.admits(counts.ofTunnel(row), fields)) return false;
+    if (!tunnel.admits(counts.ofPort(place), fields)) return false;
     if (!all.admits(counts.ofGrant(grant), fields)) return false;
     if (!this.#all.admits(counts.inAll(), fields)) return false;
-    counts.opened(grant, row);
+    counts.opened(place);
     return true;
   }
 }

@@ -16,7 +16,7 @@ export interface ControlMapActions {
   /** Every relay Worker shall know a new client; before any of its ports is opened. */
   announce(control: Control): void;
   /** Every relay Worker shall forget it. */
-  withdraw(control: ControlId): void;
+  withdraw(control: Control): void;
   /** Opens a public port for whom the tunnel lets in; the answer comes by {@linkcode ControlMap.onListening}. */
   listen(tunnel: Tunnel, control: Control): void;
   /** Closes a public port. */
@@ -223,7 +223,7 @@ export class ControlMap {
     if (this.#instances.get(key) === control) this.#instances.delete(key);
     for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason);
     control.tunnels.clear();
-    this.#actions.withdraw(control.id);
+    this.#actions.withdraw(control);
     this.#actions.log("Client has gone", { client: control.id, address: control.address, reason });
   }
 }

@@ -25,6 +25,7 @@ import {
 } from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
 import { readListening, sendListen, sendListenRange, sendUnlisten } from "../listen_records.ts";
+import { ConnectionCounts, Held } from "../connection_counts.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
 import { Entrance, type EntranceEvents } from "./entrance.ts";
 import type { LoggedIn } from "./login.ts";
@@ -40,6 +41,7 @@ const TUNNEL_LINES = 1000;
 class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #context: ReactorContext;
   readonly #config: ControlConfig;
+  readonly #counts: ConnectionCounts;
   readonly #controls: ControlMap;
   readonly #entrance: Entrance;
   readonly #lines: LogLimit;
@@ -48,6 +50,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   constructor(context: ReactorContext, config: ControlConfig) {
     this.#context = context;
     this.#config = config;
+    this.#counts = new ConnectionCounts(config.grants.length, config.counts);
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters);
     this.#controls = new ControlMap(this, new TunnelRows(counters), config);
     this.#lines = new LogLimit(context, CLIENT_LINES);
@@ -65,13 +68,15 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   }
 
   announce({ id, grant }: Control): void {
+    this.#counts.count(Held.CLIENTS, grant.id, 1);
     this.#linesOf.set(id, new LogLimit(this.#context, TUNNEL_LINES));
     this.#tellRelays((mailbox, relay) => sendClientUp(mailbox, relay, id, grant.id));
   }
 
-  withdraw(control: ControlId): void {
-    this.#linesOf.delete(control);
-    this.#tellRelays((mailbox, relay) => sendControlLost(mailbox, relay, control));
+  withdraw({ id, grant }: Control): void {
+    this.#counts.count(Held.CLIENTS, grant.id, -1);
+    this.#linesOf.delete(id);
+    this.#tellRelays((mailbox, relay) => sendControlLost(mailbox, relay, id));
   }
 
   #tellRelays(tell: (mailbox: Mailbox, relay: number) => void): void {

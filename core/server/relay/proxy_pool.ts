@@ -9,7 +9,8 @@ import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { NoticeConn, type NoticeConnEvents } from "../../relay/notice_conn.ts";
 import type { Notices } from "../../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
-import type { TunnelRow } from "../../relay/counters.ts";
+import type { PortPlace } from "../connection_counts.ts";
+import type { TokenAccount } from "../token_shares.ts";
 import type { PublicConn, PublicConnOwner } from "./public_conn.ts";
 import { ASK_AFTER_MS, ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
 
@@ -29,16 +30,14 @@ export interface ProxyRequests {
   request(pool: ProxyPool): ProxyId;
   /** The ticket is not good any more. */
   revoke(proxy: ProxyId): void;
-  /** A PublicConn of the tunnel with this row is closed. */
-  onPublicClosed(pool: ProxyPool, row: TunnelRow): void;
 }
 
 /** See the file's head. One thread. */
 export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget, Notices, NoticeConnEvents {
   /** The client's Control. */
   readonly control: ControlId;
-  /** The grant of the client. */
-  readonly grant: number;
+  /** The account of the client's token. */
+  readonly account: TokenAccount;
   readonly #around: RelaySurroundings;
   readonly #loop: EventLoop;
   readonly #notices: Notices;
@@ -62,14 +61,14 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
   /** Makes an empty pool and asks for the first ProxyConns. */
   constructor(
     control: ControlId,
-    grant: number,
+    account: TokenAccount,
     around: RelaySurroundings,
     notices: Notices,
     requests: ProxyRequests,
     poolCount: number,
   ) {
     this.control = control;
-    this.grant = grant;
+    this.account = account;
     this.#around = around;
     this.#loop = around.loop;
     this.#notices = notices;
@@ -117,6 +116,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
   /** Takes in a connection that has shown its ticket. */
   add(id: ProxyId, socket: StreamSocket): void {
     this.#tickets.delete(id);
+    // not even asked for again: there is no room for it
+    if (this.#waiting.length === 0 && !this.account.mayKeepSpare) return socket.close();
     const proxy = new ServerProxyConn(id, socket, this.#around, this);
     this.#proxies.set(id, proxy);
     this.onIdle(proxy);
@@ -151,7 +152,9 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
 
   #startNotices(proxy: ServerProxyConn): void {
     const socket = proxy.startNotices();
-    if (socket !== null) this.#newNoticeConn = new NoticeConn(this.#around, proxy.id, socket, true, this);
+    if (socket === null) return;
+    this.#newNoticeConn = new NoticeConn(this.#around, proxy.id, socket, true, this);
+    this.account.countNotices(1);
   }
 
   /** The client has taken a notice connection up. */
@@ -183,6 +186,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
 
   /** Notices may be lost: the sessions that relied on it end by FIN, and their ProxyConns are not used again. */
   onNoticesClosed(conn: NoticeConn): void {
+    this.account.countNotices(-1);
     if (this.#newNoticeConn === conn) this.#newNoticeConn = null;
     const worker = this.#clientWorkers === 0 ? -1 : conn.id % this.#clientWorkers;
     if (this.#noticeConns.get(worker) !== conn) return;
@@ -224,8 +228,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
   }
 
   /** A PublicConn is closed. */
-  onPublicClosed(row: TunnelRow): void {
-    this.#requests.onPublicClosed(this, row);
+  onPublicClosed(place: PortPlace): void {
+    this.account.publicClosed(place);
   }
 
   /** A closed ProxyConn is forgotten. */
@@ -236,10 +240,11 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     if (!this.#lost) this.#ask();
   }
 
-  /** Asks for as many as wait, plus the ones kept ready. */
+  /** Asks for as many as wait, plus the ones kept ready while the token may have more. */
   #ask(): void {
     if (this.#lost) return;
-    const wanted = Math.min(this.#waiting.length + this.#poolCount - this.#idle.length, MOST_TICKETS);
+    const ready = this.account.mayKeepSpare ? this.#poolCount - this.#idle.length : 0;
+    const wanted = Math.min(this.#waiting.length + ready, MOST_TICKETS);
     while (this.#tickets.size < wanted) this.#tickets.set(this.#requests.request(this), this.#loop.now);
   }
 
@@ -274,8 +279,13 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     for (const id of this.#tickets.keys()) this.#requests.revoke(id);
     this.#tickets.clear();
     for (const conn of this.#waiting.splice(0)) if (!conn.settled) conn.close();
-    this.#newNoticeConn?.close();
-    for (const conn of this.#noticeConns.values()) conn.close();
+    for (const conn of [this.#newNoticeConn, ...this.#noticeConns.values()]) {
+      if (conn === null) continue;
+      conn.close();
+      this.account.countNotices(-1);
+    }
+    this.#newNoticeConn = null;
+    this.#noticeConns.clear();
     for (const proxy of [...this.#proxies.values()]) proxy.orphan();
   }
 }

@@ -2,13 +2,14 @@
 import type { Task } from "../../reactor/event_loop.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import type { TunnelRow } from "../../relay/counters.ts";
+import type { PortPlace } from "../connection_counts.ts";
 
 /** Who has PublicConns. */
 export interface PublicConnOwner {
   /** Serves one, whose first event has told whether there is payload already. */
   serve(conn: PublicConn): void;
-  /** One is closed that had no ProxyConn; `row` is where its tunnel is counted. */
-  onPublicClosed(row: TunnelRow): void;
+  /** One is closed that had no ProxyConn. */
+  onPublicClosed(place: PortPlace): void;
 }
 
 /** One connection of a PublicClient. One thread. */
@@ -21,6 +22,8 @@ export class PublicConn implements Task {
   readonly tunnel: number;
   /** Where that tunnel is counted. */
   readonly row: TunnelRow;
+  /** The port that it came to, to be counted out there. */
+  readonly place: PortPlace;
   /** Since when it has been waiting, in ms of the loop's clock. */
   readonly since: number;
   readonly #owner: PublicConnOwner;
@@ -34,6 +37,7 @@ export class PublicConn implements Task {
    * @param socket Its socket, new to the loop.
    * @param tunnel The tunnel that it came to.
    * @param row Where that tunnel is counted.
+   * @param place The port that it came to.
    * @param since Ms of the loop's clock.
    * @param owner Serves it.
    * @param onWaiting Hears that it waits (1), at once, and that it does not wait any more (-1).
@@ -42,6 +46,7 @@ export class PublicConn implements Task {
     socket: StreamSocket,
     tunnel: number,
     row: TunnelRow,
+    place: PortPlace,
     since: number,
     owner: PublicConnOwner,
     onWaiting: (change: 1 | -1) => void,
@@ -49,6 +54,7 @@ export class PublicConn implements Task {
     this.socket = socket;
     this.tunnel = tunnel;
     this.row = row;
+    this.place = place;
     this.since = since;
     this.#owner = owner;
     this.#onWaiting = onWaiting;
@@ -80,6 +86,6 @@ export class PublicConn implements Task {
   close(): void {
     this.settled = true;
     this.socket.close();
-    this.#owner.onPublicClosed(this.row);
+    this.#owner.onPublicClosed(this.place);
   }
 }

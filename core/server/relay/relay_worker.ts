@@ -5,7 +5,7 @@ import { newTicket, sameTicket, type Ticket } from "../../protocol/ticket.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { StreamSocket } from "../../reactor/stream_socket.ts";
-import { RelayCounters, type TunnelRow } from "../../relay/counters.ts";
+import { RelayCounters } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
 import type { Notices } from "../../relay/proxy_conn.ts";
@@ -27,7 +27,8 @@ import {
   strayRecord,
 } from "../../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
-import { ConnectionCounts } from "../connection_counts.ts";
+import { ConnectionCounts, type PortPlace } from "../connection_counts.ts";
+import { TokenAccount, TokenShares } from "../token_shares.ts";
 import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
 import { WaitingRoom } from "../waiting_room.ts";
@@ -47,6 +48,7 @@ class ServerRelay implements Reactor, ProxyRequests {
   readonly #drain: DrainWatch;
   readonly #room: WaitingRoom;
   readonly #counts: ConnectionCounts;
+  readonly #shares: TokenShares;
   #lastProxy = 0;
 
   constructor(context: ReactorContext, config: RelayConfig) {
@@ -56,6 +58,7 @@ class ServerRelay implements Reactor, ProxyRequests {
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
     this.#counts = new ConnectionCounts(config.grants, config.counts);
+    this.#shares = new TokenShares(config.shares, this.#counts);
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
     new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
   }
@@ -100,16 +103,16 @@ class ServerRelay implements Reactor, ProxyRequests {
     return this.#pools.get(control)?.proxy(proxy);
   }
 
-  #onPublicConn({ fd, control, tunnel, row, grant }: PublicConnRecord): void {
+  #onPublicConn({ fd, control, tunnel, row, place }: PublicConnRecord): void {
     this.#room.take(this.#config.index);
     const socket = new StreamSocket(this.#context.loop, fd, true);
     const pool = this.#pools.get(control);
     if (pool === undefined) {
       // its client left while the connection was on its way here
       socket.close();
-      return this.#counts.closed(grant, row);
+      return this.#counts.closed(place as PortPlace);
     }
-    new PublicConn(socket, tunnel, row, this.#context.loop.now, pool, this.#onWaiting);
+    new PublicConn(socket, tunnel, row, place as PortPlace, this.#context.loop.now, pool, this.#onWaiting);
   }
 
   /** One closure for all PublicConns. */
@@ -129,7 +132,8 @@ class ServerRelay implements Reactor, ProxyRequests {
   #onControlUp(control: ControlId, grant: number): void {
     const { poolCount } = this.#config;
     const notices = this.#noticesOf(control);
-    this.#pools.set(control, new ProxyPool(control, grant, this.#around, notices, this, poolCount));
+    const account = new TokenAccount(grant, this.#counts, this.#shares);
+    this.#pools.set(control, new ProxyPool(control, account, this.#around, notices, this, poolCount));
   }
 
   #noticesOf(control: ControlId): Notices {
@@ -166,10 +170,6 @@ class ServerRelay implements Reactor, ProxyRequests {
 
   revoke(proxy: ProxyId): void {
     this.#tickets.delete(proxy);
-  }
-
-  onPublicClosed({ grant }: ProxyPool, row: TunnelRow): void {
-    this.#counts.closed(grant, row);
   }
 
   onMessage(): void {}

@@ -15,9 +15,11 @@ import {
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
-import { Count, rowOf, type TunnelRow } from "../../relay/counters.ts";
+import { Count } from "../../relay/counters.ts";
 import { type Notices, ProxyConn } from "../../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
+import type { PortPlace } from "../connection_counts.ts";
+import type { TokenAccount } from "../token_shares.ts";
 import type { PublicConn } from "./public_conn.ts";
 
 /** Ms of silence after which a connection is not trusted before it has answered: a NAT may have forgotten it. */
@@ -33,14 +35,16 @@ const rsp = newStartRsp();
 
 /** Who owns the server's ProxyConns. */
 export interface ServerProxyOwner extends Notices {
+  /** Where it is counted while it has no PublicConn. */
+  readonly account: TokenAccount;
   /** It is idle and may be used again. */
   onIdle(proxy: ServerProxyConn): void;
   /** It did not answer in time, and is closed. */
   onSilent(proxy: ServerProxyConn): void;
   /** It was dead before any payload left: its PublicConn needs another one. */
   onUnserved(conn: PublicConn): void;
-  /** The PublicConn of a session is closed; `row` is where its tunnel is counted. */
-  onPublicClosed(row: TunnelRow): void;
+  /** The PublicConn of a session is closed. */
+  onPublicClosed(place: PortPlace): void;
   /** It is closed. */
   onProxyClosed(proxy: ServerProxyConn): void;
 }
@@ -53,11 +57,22 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   #asking: Timer | null = null;
   #conn: PublicConn | null = null;
   #freed = false;
+  /** The port of the present PublicConn. */
+  #place = 0 as PortPlace;
+  /** Whether it is counted as one without a PublicConn. */
+  #spare = false;
 
   /** Makes an idle one of a socket that has shown its ticket. */
   constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, owner: ServerProxyOwner) {
     super(id, socket, around, owner);
     this.idleSince = Math.floor(around.loop.now);
+    this.#countAsSpare(true);
+  }
+
+  #countAsSpare(spare: boolean): void {
+    if (spare === this.#spare) return;
+    this.#spare = spare;
+    this.owner.account.countSpare(spare ? 1 : -1);
   }
 
   /** Whether it has been idle for so long that it is asked first. */
@@ -74,6 +89,8 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   start(conn: PublicConn): boolean {
     const session = (this.session + 1) as SessionNo;
     this.#conn = conn;
+    this.#place = conn.place;
+    this.#countAsSpare(false);
     const asks = this.isDoubtful;
     this.#freed = false;
     this.beginSession(session, conn.row);
@@ -200,21 +217,24 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     if (this.state === "finished") this.#becomeIdle();
   }
 
-  /** Both directions have ended here. */
+  /** Both directions have ended here. What its client does not free is kept only while there are few of them. */
   protected override onSessionFinished(): void {
-    if (this.#freed) this.#becomeIdle();
+    if (this.#freed) return this.#becomeIdle();
+    if (!this.owner.account.mayKeepSpare) return this.close();
+    this.#countAsSpare(true);
   }
 
   #becomeIdle(): void {
     if (this.session === LAST_SESSION) return this.close();
     this.state = "idle";
+    this.#countAsSpare(true);
     this.idleSince = Math.floor(this.around.loop.now);
     this.owner.onIdle(this);
   }
 
   /** One connection less. */
   protected override onEndpointClosed(): void {
-    this.owner.onPublicClosed(rowOf(this.tunnel));
+    this.owner.onPublicClosed(this.#place);
   }
 
   /** There will be no other session on it. */
@@ -226,6 +246,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   protected override onClosed(): void {
     this.#stopAsking();
     this.#conn = null;
+    this.#countAsSpare(false);
     this.owner.onProxyClosed(this);
   }
 }
