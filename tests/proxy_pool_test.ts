@@ -2,6 +2,7 @@
 // The test plays the client's part.
 
 import { close, type Descriptor } from "../ffi/descriptor.ts";
+import { Errno } from "../ffi/errno.ts";
 import { libc } from "../ffi/libc.ts";
 import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
 import { NoticeWriter } from "../core/protocol/notice_writer.ts";
@@ -340,13 +341,13 @@ testPool("a crowd asks for 256 ProxyConns at a time", 4, (s) => {
   assertEquals([s.tickets.length, s.pool.waiting], [256, 299], "another one takes its place at once");
 });
 
-testPool("a PublicConn that waits in vain is closed after fifteen seconds", 0, (s, stage) => {
+testPool("a PublicConn that waits in vain is reset after fifteen seconds", 0, (s, stage) => {
   const user = s.visit();
   s.pass(14);
   assertEquals([user.read().state, s.pool.waiting], ["open", 1]);
   s.pass(2);
   stage.until(() => user.read().state !== "open", "the end of the connection");
-  assertEquals([user.state, s.pool.waiting], ["end", 0]);
+  assertEquals([user.state, s.pool.waiting], [Errno.ECONNRESET, 0]);
 });
 
 testPool("a PublicConn that is reset while it waits takes no ProxyConn", 0, (s) => {
@@ -394,13 +395,13 @@ testPool("a ProxyConn on which the client speaks out of turn is closed", 1, (s) 
   assertEquals(s.tickets.length, 1);
 });
 
-testPool("a client that refuses a session ends its PublicConn and the ProxyConn", 1, (s, stage) => {
+testPool("a client that refuses a session resets its PublicConn, and the ProxyConn ends", 1, (s, stage) => {
   s.takeNotices();
   const { id, far } = s.arrive();
   const user = s.visit();
   s.answer(far, s.start(far).session, START_REFUSED);
   stage.until(() => user.read().state !== "open", "the end of the connection");
-  assertEquals([user.state, s.pool.proxy(id)], ["end", undefined]);
+  assertEquals([user.state, s.pool.proxy(id)], [Errno.ECONNRESET, undefined]);
   assertEquals(s.counters[TUNNEL + Count.sessionsRefused], 1);
 });
 
@@ -539,7 +540,7 @@ testPool("a PublicConn that leaves while its ProxyConn is asked is a reset for t
   assertEquals(s.counters[TUNNEL + Count.sessionsReset], 1);
 });
 
-testPool("when the ctl_conn is lost, sessions go on and everything else ends", 2, (s, stage) => {
+testPool("when the ctl_conn is lost, sessions go on and everything else is reset", 2, (s, stage) => {
   s.takeNotices();
   const conns = [s.arrive(), s.arrive()];
   const users = [s.visit(), s.visit(), s.visit()];
@@ -548,7 +549,7 @@ testPool("when the ctl_conn is lost, sessions go on and everything else ends", 2
   s.pool.lose();
   stage.step(2);
   assertEquals([s.tickets.length, s.pool.waiting], [0, 0]);
-  stage.until(() => users[2].read().state === "end", "the end of who waited");
+  stage.until(() => users[2].read().state === Errno.ECONNRESET, "the reset of the one that waited");
   for (const { far } of conns) {
     s.answer(far, 1, START_CONNECTED);
     far.sendAll("still here");
@@ -556,7 +557,7 @@ testPool("when the ctl_conn is lost, sessions go on and everything else ends", 2
   stage.step(2);
   for (const user of users.slice(0, 2)) assertEquals(user.text(), "still here");
   const late = s.visit();
-  stage.until(() => late.read().state === "end", "the end of who came too late");
+  stage.until(() => late.read().state === Errno.ECONNRESET, "the reset of the one that came too late");
 });
 
 testPool("notices that come on the notice connection reach their sessions", 1, (s, stage) => {

@@ -17,6 +17,7 @@ import { assert, assertEquals } from "./support/assert.ts";
 import { type Holdings, holdingsAfterStart, idleAgain } from "./support/holdings.ts";
 import { countersOf, until } from "./support/inspection.ts";
 import { payloadSha256 } from "./support/payload.ts";
+import { freePorts } from "./support/program.ts";
 import { type Pair, startPair } from "./support/starts.ts";
 
 /** Resources are shared by the tests of this file, which the sanitizers take for leaks. */
@@ -208,6 +209,25 @@ Deno.test("a reset of a session that the server has finished already is nobody's
   const heard = ({ sessionsReset }: Counters) => sessionsReset > clientBefore.sessionsReset;
   await until("the client has heard", () => countersOf(pair.client), heard);
   await nextConnectionWorks();
+});
+
+Deno.test("an upload to a service that is not there is reset, never ended in order", SHARED, async () => {
+  const [absent] = freePorts(1);
+  await using unserved = await startPair(`127.0.0.1:${absent}`);
+  const upload = async (seed: number) => {
+    // Deno tells a reset that is quicker than itself as an error of connect
+    const connected = await connectTo(unserved.address).catch((error) => error);
+    if (saysReset(connected)) return "reset";
+    using visitor: Deno.TcpConn = connected;
+    const sent = writePayload(visitor, seed, 20_000).then(() => visitor.closeWrite()).catch((error) => error);
+    const ending = await soon("the reset arrives", endingOf(visitor));
+    // the kernel tells an error once: whichever comes first, a read or a write
+    return saysReset(await sent) ? "reset" : ending;
+  };
+  for (let round = 0; round < 8; round++) {
+    const endings = await Promise.all(Array.from({ length: 10 }, (_, i) => upload(10 * round + i)));
+    assertEquals(endings, endings.map(() => "reset"));
+  }
 });
 
 Deno.test("no session was counted twice, and nothing is left of any", SHARED, async () => {

@@ -251,13 +251,13 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     return this.socket;
   }
 
-  /** Closes it, and an endpoint if there is one. */
+  /** Closes it. An endpoint that there still is sees a reset: only a session that has ended in order ends it so. */
   close(): void {
     if (this.state === "closed") return;
     this.state = "closed";
     this.relay.abandon();
     this.around.frames.forget(this.socket);
-    this.#dropEndpoint(false);
+    this.#dropEndpoint(true);
     this.socket.close();
     this.around.counters[Count.proxyConnsClosed]++;
     this.onClosed();

@@ -24,8 +24,12 @@ export async function visit(name: TunnelName, address: string, plan: Plan, ledge
   try {
     conn = await connectTo(address);
   } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused || isBroken(error)) return false;
-    throw error;
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    if (!isBroken(error)) throw error;
+    // it was reset before Deno could tell that it was connected
+    if (name === "exact") ledger.outcomes.turnedAway++;
+    else count(ledger.visitors[name], { sent: 0, received: 0 });
+    return true;
   }
   const line = new Line(conn);
   const meant = plan.kind === "talk" ? plan.pauseMs * plan.down : 0;
@@ -59,8 +63,7 @@ function note(outcome: Outcome, line: Line, ledger: Ledger): void {
  * session was opened for it: the programs' counters tell.
  */
 function judge(error: unknown, plan: Plan, line: Line, ledger: Ledger): void {
-  const endedInOrder = /ended in order after 0 of/.test((error as Error).message);
-  if (line.received === 0 && (isBroken(error) || endedInOrder)) return note("turnedAway", line, ledger);
+  if (line.received === 0 && isBroken(error)) return note("turnedAway", line, ledger);
   if (isBroken(error) && ledger.lethal) return note("cutOff", line, ledger);
   const { sent, received } = line;
   const what = `${JSON.stringify(plan)}, it had sent ${sent} and received ${received} bytes`;
@@ -72,8 +75,7 @@ async function play(name: TunnelName, plan: Plan, line: Line): Promise<void> {
   const slowMs = slow === "visitor" ? pauseMs : 0;
   if (name === "nobody") {
     const { bytes } = await line.readToEnd();
-    if (bytes > 0) throw new Error(`${bytes} bytes came from nobody`);
-    return;
+    throw new Error(`The answer of nobody ended in order after ${bytes} bytes`);
   }
   await line.write(encodePlan(plan));
   switch (kind) {
@@ -112,9 +114,14 @@ async function play(name: TunnelName, plan: Plan, line: Line): Promise<void> {
   }
 }
 
-/** Waits for both directions, also when one fails; then that error is thrown, the reader's before the writer's. */
+/**
+ * Waits for both directions, also when one fails; then that error is thrown, the reader's before the writer's. But the kernel
+ * tells a reset once: when a write has heard of it, a reader to whom nothing came reads an end in order.
+ */
 async function both(writing: Promise<unknown>, reading: Promise<unknown>): Promise<void> {
   const [written, read] = await Promise.allSettled([writing, reading]);
+  const cameTooLate = read.status === "rejected" && /ended in order after 0 of/.test(read.reason.message);
+  if (cameTooLate && written.status === "rejected") throw written.reason;
   for (const result of [read, written]) if (result.status === "rejected") throw result.reason;
 }
 

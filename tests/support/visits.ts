@@ -10,8 +10,8 @@ const HEADER_BYTES = 5;
 /** Ms after which a connection counts as stuck. */
 const STUCK_MS = 30_000;
 
-/** How a visit ended: whole, cut off by a reset, or closed before anything of it came back. */
-export type Outcome = "whole" | "cut" | "unserved";
+/** How a visit ended: whole, or cut off by a reset. */
+export type Outcome = "whole" | "cut";
 
 /** An end of a stream that came after a part of it. */
 export class TruncatedStream extends Error {}
@@ -92,7 +92,7 @@ export class VisitService implements AsyncDisposable {
 /**
  * Visits a {@linkcode VisitService}: the payload `seed` (0 to 255) of `bytes` bytes, 1 up, and its answer.
  *
- * @throws {TruncatedStream} When a part of the answer ends as if it were all.
+ * @throws {TruncatedStream} When a part of the answer, or none, ends as if it were all.
  */
 export async function visit(address: string, seed: number, bytes: number): Promise<Outcome> {
   let conn: Deno.TcpConn | null = null;
@@ -112,7 +112,6 @@ export async function visit(address: string, seed: number, bytes: number): Promi
       STUCK_MS,
     );
     if (total === bytes && sha256 === payloadSha256(seed ^ 255, bytes)) return "whole";
-    if (total === 0) return "unserved";
     throw new TruncatedStream(`A visitor read ${total} bytes, and then the end of a response of ${bytes}`);
   } catch (error) {
     if (isCut(error)) return "cut";

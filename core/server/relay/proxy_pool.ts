@@ -85,7 +85,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
 
   /** Serves a PublicConn: on an idle ProxyConn, or as soon as there is one. */
   serve(conn: PublicConn): void {
-    if (this.#lost) return conn.close();
+    if (this.#lost) return conn.giveUp();
     if (!this.#start(conn)) this.#waiting.push(conn);
     this.#ask();
   }
@@ -220,7 +220,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
 
   /** A PublicConn whose ProxyConn was dead gets another one, before all others. */
   onUnserved(conn: PublicConn): void {
-    if (this.#lost) return conn.close();
+    if (this.#lost) return conn.giveUp();
     conn.settled = false;
     conn.socket.task = conn;
     if (!this.#start(conn)) this.#waiting.unshift(conn);
@@ -256,7 +256,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     }
     while (this.#waiting.length > 0 && (this.#waiting[0].settled || now - this.#waiting[0].since > PUBLIC_WAIT_MS)) {
       const conn = this.#waiting.shift()!;
-      if (!conn.settled) conn.close();
+      if (!conn.settled) conn.giveUp();
     }
     for (const [id, since] of this.#tickets) {
       if (now - since < TICKET_MS) break;
@@ -278,7 +278,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     this.#loop.timers.clear(this.#sweep);
     for (const id of this.#tickets.keys()) this.#requests.revoke(id);
     this.#tickets.clear();
-    for (const conn of this.#waiting.splice(0)) if (!conn.settled) conn.close();
+    for (const conn of this.#waiting.splice(0)) if (!conn.settled) conn.giveUp();
     for (const conn of [this.#newNoticeConn, ...this.#noticeConns.values()]) {
       if (conn === null) continue;
       conn.close();

@@ -76,16 +76,16 @@ export class PublicConn implements Task {
   /** A reset while waiting ends it; payload and FIN stay in the socket for the session to come. */
   run(): void {
     if (this.settled) return;
-    if (this.socket.failed) return this.close();
+    if (this.socket.failed) return this.giveUp();
     if (this.#ready) return;
     this.#ready = true;
     this.#owner.serve(this);
   }
 
-  /** Closes it. */
-  close(): void {
+  /** Resets it: an end in order would be an empty answer, or the taking of an upload that nobody has read. */
+  giveUp(): void {
     this.settled = true;
-    this.socket.close();
+    this.socket.reset();
     this.#owner.onPublicClosed(this.place);
   }
 }

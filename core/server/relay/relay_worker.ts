@@ -109,7 +109,7 @@ class ServerRelay implements Reactor, ProxyRequests {
     const pool = this.#pools.get(control);
     if (pool === undefined) {
       // its client left while the connection was on its way here
-      socket.close();
+      socket.reset();
       return this.#counts.closed(place as PortPlace);
     }
     new PublicConn(socket, tunnel, row, place as PortPlace, this.#context.loop.now, pool, this.#onWaiting);
