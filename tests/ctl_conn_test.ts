@@ -196,6 +196,32 @@ testConn("after a pause of the whole process, what has come meanwhile counts", {
   assertEquals([owner.heard, owner.closed], [[free(1)], []]);
 });
 
+testConn(
+  "while other Workers do not keep up, a peer is neither read nor taken for dead, but gets heartbeats",
+  {},
+  (s, stage) => {
+    const { owner, far } = s;
+    let isBehind = true;
+    stage.loop.setMail({
+      mayAwaitMail: () => true,
+      awake() {},
+      deliver() {},
+      get isBehind() {
+        return isBehind;
+      },
+    });
+    far.sendAll(bytesOf({ type: "Heartbeat" }));
+    for (let seconds = 0; seconds < 100; seconds += 5) stage.advance(5000);
+    assertEquals([owner.heard, owner.closed], [[], []]);
+    assert(messagesAt(far).length >= 8, "heartbeats");
+    isBehind = false;
+    stage.step(3);
+    assertEquals([owner.heard.length, owner.closed], [1, []]);
+    for (let seconds = 0; seconds < 40; seconds += 5) stage.advance(5000);
+    assertEquals(owner.closed.length, 1, "and then silence counts again");
+  },
+);
+
 testConn("the owner hears when the peer ends or resets the connection", {}, ({ owner, far }, stage) => {
   far.sendAll(bytesOf(free(1)));
   far.finish();

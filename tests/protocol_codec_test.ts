@@ -89,7 +89,7 @@ Deno.test("A JSON body that does not fit is a ProtocolError that names message a
     [NewTunnelReq, { tunnel: 1, name: "web", remote_port: 65536 }, '"remote_port"'],
     [NewTunnelReq, { ...tunnel, allow: "10.0.0.0/8" }, '"allow": expected a list'],
     [NewTunnelReq, { ...tunnel, deny: ["10.0.0.0/8", 7] }, '"deny.1": expected a string'],
-    [NewTunnelReq, { ...tunnel, deny: ["10.0.0.1/8"] }, '"deny.0": expected an address range such as 192.0.2.0/24'],
+    [NewTunnelReq, { ...tunnel, deny: ["1".repeat(50)] }, '"deny.0": expected an address range such as 192.0.2.0/24'],
     [NewTunnelReq, { ...tunnel, allow: Array(65).fill("10.0.0.0/8") }, '"allow": expected at most 64 address ranges'],
     [NewTunnelRsp, { tunnel: 1, ok: true, reason: "both" }, '"address"'],
     [NewTunnelRsp, { tunnel: 1, ok: "yes" }, '"ok"'],

@@ -5,6 +5,9 @@ import { internetAddress, IP_WORDS, readIp } from "../../ffi/socket_address.ts";
 /** The most ranges of one list. */
 export const MAX_RANGES = 64;
 
+/** The longest range as text, in characters. */
+export const LONGEST_RANGE = 49;
+
 /** The bits in front of an IPv4 address in its IPv6 form. */
 export const MAPPED_BITS = 96;
 

@@ -3,6 +3,7 @@ import { Errno, errnoName } from "../../ffi/errno.ts";
 import { receive, send, setLongestRepeat, setNoDelay, setUserTimeout, shutdownWrite } from "../../ffi/socket.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
+import { FairTurns, type SlicedWork } from "../reactor/fair_turns.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { FrameReader } from "./frame_reader.ts";
@@ -11,7 +12,10 @@ import type { CtlMessage } from "./messages.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "./wire.ts";
 
-/** Receives in one turn, so that one peer's flood leaves time for the others. */
+/** Messages of one slice at most, and ms after which it takes no other one, so that a flood leaves time for the others. */
+const SLICE_MESSAGES = 64;
+const SLICE_MS = 0.5;
+/** Receives in one turn of what is only thrown away. */
 const ROUNDS = 16;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 4 << 20;
@@ -29,9 +33,13 @@ export interface CtlConnOwner {
 }
 
 /** One ctl_conn. One thread. */
-export class CtlConn implements Task, TimerTarget {
+export class CtlConn implements Task, TimerTarget, SlicedWork {
   /** Kept by the loop. */
   queued: boolean = false;
+  /** Kept by FairTurns. */
+  waiting: boolean = false;
+  /** Whose share of a turn reading it takes. */
+  party: unknown = null;
   /** Frames to send; call {@linkcode flushSoon} after appending. */
   readonly writer: FrameWriter = new FrameWriter();
   /** Called when the socket is let go of, however that came about, and also some time after {@linkcode finish}. */
@@ -41,7 +49,14 @@ export class CtlConn implements Task, TimerTarget {
   readonly #owner: CtlConnOwner;
   readonly #reader = new FrameReader(MAX_FRAME_BYTES_BEFORE_LOGIN);
   readonly #flush: Task;
+  readonly #turns: FairTurns;
   readonly #timer = new Timer(this);
+  /** Whole frames may have come that nobody has looked at: a slice was over. */
+  #more = false;
+  /** Anything has come. */
+  #begun = false;
+  /** Its time is over; it is judged once its socket has been read. */
+  #overdue = false;
   #state: "open" | "finishing" | "closed" = "open";
   #heartbeatIntervalMs = 0;
   #timeoutMs: number;
@@ -55,9 +70,17 @@ export class CtlConn implements Task, TimerTarget {
    * @param fd A non-blocking socket; this object's from now on.
    * @param owner Who hears of it.
    * @param greetingTimeoutMs Ms for the whole login, 1 up.
+   * @param turns Shares the time for reading among several of them. Default: this one has it for itself.
    */
-  constructor(loop: EventLoop, fd: Descriptor, owner: CtlConnOwner, greetingTimeoutMs: number) {
+  constructor(
+    loop: EventLoop,
+    fd: Descriptor,
+    owner: CtlConnOwner,
+    greetingTimeoutMs: number,
+    turns: FairTurns = new FairTurns(loop),
+  ) {
     this.#loop = loop;
+    this.#turns = turns;
     this.#owner = owner;
     setNoDelay(fd);
     this.#socket = new StreamSocket(loop, fd);
@@ -95,8 +118,8 @@ export class CtlConn implements Task, TimerTarget {
    */
   start(silentTimeoutMs: number): void {
     this.#socket.readable = true;
-    const begun = this.#receive();
-    if (!begun && this.#state === "open") this.#loop.setTimer(this.#timer, silentTimeoutMs);
+    if (this.slice()) this.#turns.add(this);
+    if (!this.#begun && this.#state === "open") this.#loop.setTimer(this.#timer, silentTimeoutMs);
   }
 
   /** Appends a message and sends it at the end of this turn. */
@@ -111,44 +134,53 @@ export class CtlConn implements Task, TimerTarget {
     if (this.#state === "open") this.#loop.enqueueLast(this.#flush);
   }
 
-  /** Reads and writes what is ready. */
+  /** Sees to it that what is ready is read and written. */
   run(): void {
     if (this.#state === "closed") return;
     if (this.#state === "finishing") return this.#sendRest();
-    this.#receive();
+    if (this.#socket.readable) this.#turns.add(this);
     if (this.writer.length > 0) this.#flushNow();
   }
 
-  /** True when anything has come. */
-  #receive(): boolean {
-    let any = false;
-    for (let round = 0; this.#state === "open" && this.#socket.readable; round++) {
-      if (round === ROUNDS) {
-        this.#loop.enqueue(this);
-        break;
-      }
-      if (this.#loop.holdBack(this)) break;
-      const room = this.#reader.room();
-      const count = receive(this.fd, room);
-      if (count === -Errno.EAGAIN) this.#socket.readable = false;
-      else if (count === 0) this.#lose("closed by the peer");
-      else if (count > 0) {
-        any = true;
-        // a short read has emptied the socket, unless the end of the stream is to be read (epoll(7))
-        if (count < room.length && !this.#socket.hungUp) this.#socket.readable = false;
-        this.#take(count);
-      } else if (count !== -Errno.EINTR) this.#lose(errnoName(-count));
-    }
-    return any;
+  /** Takes the messages that have come, or receives once and takes what came; true when there may be more. */
+  slice(): boolean {
+    if (this.#state !== "open") return false;
+    if (!this.#more) this.#receive();
+    this.#takeMessages();
+    const more = this.#mayReadOn();
+    if (this.#overdue && (!more || this.#heartbeatIntervalMs === 0)) this.#judge();
+    return more && this.#mayReadOn();
   }
 
-  #take(count: number): void {
-    this.#lastHeard = this.#loop.now;
-    this.#reader.filled(count);
+  #mayReadOn(): boolean {
+    return this.#state === "open" && (this.#more || this.#socket.readable);
+  }
+
+  #receive(): void {
+    const room = this.#reader.room();
+    const count = receive(this.fd, room);
+    if (count > 0) {
+      this.#begun = true;
+      this.#lastHeard = this.#loop.now;
+      this.#reader.filled(count);
+      this.#more = true;
+      // a short read has emptied the socket, unless the end of the stream is to be read (epoll(7))
+      if (count < room.length && !this.#socket.hungUp) this.#socket.readable = false;
+    } else if (count === -Errno.EAGAIN) this.#socket.readable = false;
+    else if (count === 0) this.#lose("closed by the peer");
+    else if (count !== -Errno.EINTR) this.#lose(errnoName(-count));
+  }
+
+  #takeMessages(): void {
+    if (!this.#more) return;
+    const end = performance.now() + SLICE_MS;
     try {
-      for (let message = this.#reader.next(); message !== null; message = this.#reader.next()) {
+      for (let taken = 0; taken < SLICE_MESSAGES; taken++) {
+        const message = this.#reader.next();
+        this.#more = message !== null;
+        if (message === null) return;
         this.#owner.onMessage(message);
-        if (this.#state !== "open") return;
+        if (this.#state !== "open" || performance.now() >= end) return;
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -167,17 +199,29 @@ export class CtlConn implements Task, TimerTarget {
     if (writer.length > MOST_UNSENT) this.#lose("the peer does not read");
   }
 
-  /** Sends heartbeats, finds a dead peer, and ends what takes too long. */
+  /** Sends heartbeats, suspects a peer that is silent, and ends what takes too long. */
   onTimer(): void {
     if (this.#state !== "open") return this.close();
-    // after a pause of the whole process the silence may be ours: look first at what has come
-    this.#receive();
-    if (this.#state !== "open") return;
     const silence = this.#loop.now - this.#lastHeard;
-    if (this.#heartbeatIntervalMs === 0) return this.#lose("no login in time");
-    if (silence >= this.#timeoutMs) return this.#lose(`silent for ${Math.round(silence / 1000)} s`);
+    if (this.#heartbeatIntervalMs === 0 || silence >= this.#timeoutMs) {
+      // the silence may be ours: after a pause of the process, or when others had the time to be read
+      this.#overdue = true;
+      this.#socket.readable = true;
+      this.#turns.add(this);
+    }
+    if (this.#heartbeatIntervalMs === 0) return;
     this.send({ type: "Heartbeat" });
-    this.#loop.setTimer(this.#timer, Math.min(this.#heartbeatIntervalMs, this.#timeoutMs - silence));
+    const left = silence >= this.#timeoutMs ? Infinity : this.#timeoutMs - silence;
+    this.#loop.setTimer(this.#timer, Math.min(this.#heartbeatIntervalMs, left));
+  }
+
+  /** Its time was over, and its socket has been read since. */
+  #judge(): void {
+    this.#overdue = false;
+    if (this.#state !== "open") return;
+    if (this.#heartbeatIntervalMs === 0) return this.#lose("no login in time");
+    const silence = this.#loop.now - this.#lastHeard;
+    if (silence >= this.#timeoutMs) this.#lose(`silent for ${Math.round(silence / 1000)} s`);
   }
 
   #lose(reason: string): void {

@@ -46,10 +46,10 @@ export interface MailHandler {
   onPhase(phase: number): void;
 }
 
-interface Outbound {
-  readonly writer: RingWriter;
-  /** Records that found the ring full, in order. */
-  readonly kept: Int32Array[];
+/** A record that waits for room in a ring. */
+interface KeptRecord {
+  readonly to: number;
+  readonly record: Int32Array;
 }
 
 /** A Worker's mailbox. One thread. Its eventfd wakes the loop; nothing is read from it. */
@@ -59,12 +59,16 @@ export class Mailbox implements Channel, MailSource {
   readonly #worker: number;
   readonly #state: SharedState;
   readonly #readers: { readonly from: number; readonly reader: RingReader; tail: number }[];
-  readonly #outbound: (Outbound | null)[] = [];
+  readonly #outbound: (RingWriter | null)[] = [];
+  /**
+   * What found a ring full, and everything that was sent after it, also to others: one Worker may tell another one of what
+   * this one has sent to a third before, so nothing may overtake it.
+   */
+  readonly #kept: KeptRecord[] = [];
   readonly #record = new Int32Array(RECORD_WORDS);
   readonly #messages: MessageReader;
   #handler: MailHandler | null = null;
   #phase = 0;
-  #kept = 0;
   #posted = 0;
 
   /**
@@ -79,7 +83,7 @@ export class Mailbox implements Channel, MailSource {
     this.#readers = wiring.inbound.map(({ from, ring }) => ({ from, reader: new RingReader(ring), tail: 0 }));
     for (const { to, ring } of wiring.outbound) {
       while (this.#outbound.length <= to) this.#outbound.push(null);
-      this.#outbound[to] = { writer: new RingWriter(ring), kept: [] };
+      this.#outbound[to] = new RingWriter(ring);
     }
     this.#messages = new MessageReader(wiring.messages);
   }
@@ -91,7 +95,7 @@ export class Mailbox implements Channel, MailSource {
 
   /** So much waits for other Workers, or for the supervisor, that no peer should be allowed to cause more. */
   get isBehind(): boolean {
-    return this.#kept > MOST_KEPT || ((this.#posted - this.#state.postsHeard(this.#worker)) | 0) > MOST_POSTED;
+    return this.#kept.length > MOST_KEPT || ((this.#posted - this.#state.postsHeard(this.#worker)) | 0) > MOST_POSTED;
   }
 
   /** Counts a post to the supervisor. */
@@ -119,11 +123,8 @@ export class Mailbox implements Channel, MailSource {
     record[6] = g;
     record[7] = h;
     record[8] = i;
-    const outbound = this.#outbound[to]!;
-    if (outbound.kept.length > 0 || !outbound.writer.push(record)) {
-      outbound.kept.push(record.slice());
-      this.#kept++;
-    }
+    const mustWait = this.#kept.length > 0 || !this.#outbound[to]!.push(record);
+    if (mustWait) this.#kept.push({ to, record: record.slice() });
     this.#state.wake(to);
   }
 
@@ -136,7 +137,7 @@ export class Mailbox implements Channel, MailSource {
   mayAwaitMail(): boolean {
     this.#state.fallAsleep(this.#worker);
     // the consumer may have made room, and its wake-up met a loop that was still awake: once more, now that it counts
-    if (this.#kept > 0) this.#retryKept();
+    if (this.#kept.length > 0) this.#retryKept();
     return !this.#hasMail();
   }
 
@@ -161,7 +162,7 @@ export class Mailbox implements Channel, MailSource {
       this.#phase = this.#state.phase;
       this.#handler!.onPhase(this.#phase);
     }
-    if (this.#kept > 0) this.#retryKept();
+    if (this.#kept.length > 0) this.#retryKept();
   }
 
   #drain({ from, reader, tail }: { from: number; reader: RingReader; tail: number }): void {
@@ -173,15 +174,12 @@ export class Mailbox implements Channel, MailSource {
   }
 
   #retryKept(): void {
-    for (let to = 0; to < this.#outbound.length; to++) {
-      const outbound = this.#outbound[to];
-      if (outbound === null || outbound.kept.length === 0) continue;
-      let sent = 0;
-      while (sent < outbound.kept.length && outbound.writer.push(outbound.kept[sent])) sent++;
-      if (sent === 0) continue;
-      outbound.kept.splice(0, sent);
-      this.#kept -= sent;
+    let sent = 0;
+    for (const { to, record } of this.#kept) {
+      if (!this.#outbound[to]!.push(record)) break;
+      sent++;
       this.#state.wake(to);
     }
+    if (sent > 0) this.#kept.splice(0, sent);
   }
 }

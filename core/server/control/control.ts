@@ -1,4 +1,5 @@
 // A Control: the server's record of one client that has logged in, with its tunnels.
+import type { AddressRange } from "../../protocol/address_range.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlConn } from "../../protocol/ctl_conn.ts";
 import type { Grant } from "../policy/grant.ts";
@@ -21,9 +22,9 @@ export interface Tunnel {
   /** Other ports to try when this one cannot be opened; null when none other will do. */
   readonly choices: Iterator<number, undefined> | null;
   /** Address ranges whose PublicClients are taken; empty is everybody's. */
-  readonly allow: readonly string[];
+  readonly allow: readonly AddressRange[];
   /** Address ranges whose PublicClients are not taken. */
-  readonly deny: readonly string[];
+  readonly deny: readonly AddressRange[];
 }
 
 /** One client. */

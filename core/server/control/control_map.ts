@@ -1,5 +1,6 @@
 // The ControlMap: every client that is logged in, its tunnels, and which ports they have or want.
 import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { type AddressRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewTunnelReq } from "../../protocol/messages.ts";
@@ -83,6 +84,7 @@ export class ControlMap {
     this.#controls.set(id, control);
     this.#instances.set(keyOf(grant, instance), control);
     this.#actions.announce(control);
+    conn.party = grant;
     conn.startHeartbeats(heartbeatIntervalMs, heartbeatTimeoutMs);
     conn.send({
       type: "NewCtlRsp",
@@ -124,12 +126,15 @@ export class ControlMap {
     }
   }
 
-  #openTunnel(control: Control, { tunnel: no, name, remote_port: asked, allow, deny }: NewTunnelReq): void {
+  /** What costs little is looked at first: a client may ask for what it will not get as often as it likes. */
+  #openTunnel(control: Control, request: NewTunnelReq): void {
+    const { tunnel: no, name, remote_port: asked } = request;
     if (control.tunnels.has(no)) throw new ProtocolError(`Tunnel ${no} is there already`);
     const refuse = (refusal: Refusal) => this.#refuseTunnel(control, no, name, refusal);
     if (this.#draining) return refuse({ rule: "", reason: "The server stops" });
     const refusal = this.#ports.refusal(control, asked);
     if (refusal !== null) return refuse(refusal);
+    const [allow, deny] = [rangesOf(request.allow), rangesOf(request.deny)];
     const choices = asked === 0 ? this.#ports.choices(control.grant) : null;
     const port = choices === null ? asked : choices.next().value;
     if (port === undefined) return refuse({ rule: "", reason: noneFree(control.grant.ports!) });
@@ -226,6 +231,14 @@ export class ControlMap {
     this.#actions.withdraw(control);
     this.#actions.log("Client has gone", { client: control.id, address: control.address, reason });
   }
+}
+
+function rangesOf(texts: readonly string[]): AddressRange[] {
+  return texts.map((text) => {
+    const range = parseAddressRange(text);
+    if (range === null) throw new ProtocolError(`Invalid NewTunnelReq: "${text}" is no address range`);
+    return range;
+  });
 }
 
 function keyOf({ id }: Grant, instance: string): string {

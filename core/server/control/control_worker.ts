@@ -1,6 +1,5 @@
 // The control Worker of the server: ctl_conns, and the first bytes of ProxyConns. Payload never comes here.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
-import { addressRanges } from "../../protocol/address_range.ts";
 import type { ControlId } from "../../protocol/ids.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { FrameWriter } from "../../protocol/frame_writer.ts";
@@ -86,7 +85,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   listen({ id, no, row, port, allow, deny }: Tunnel, control: Control): void {
     const { mailbox } = this.#context;
     for (const [denies, ranges] of [allow, deny].entries()) {
-      for (const { bits, ip } of addressRanges(ranges)) {
+      for (const { bits, ip } of ranges) {
         sendListenRange(mailbox, ACCEPTOR, { tunnelId: id, denies: denies === 1, bits, ip });
       }
     }

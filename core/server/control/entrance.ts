@@ -6,6 +6,7 @@ import { portOf } from "../../../ffi/socket_address.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../../protocol/preamble.ts";
 import { Acceptor } from "../../reactor/acceptor.ts";
+import { FairTurns } from "../../reactor/fair_turns.ts";
 import { LogLimit } from "../../reactor/log_limit.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
@@ -36,6 +37,8 @@ export class Entrance implements ProxyGreetingEvents {
   readonly #events: EntranceEvents;
   readonly #strangers: StrangerLimit;
   readonly #throttle = new LoginThrottle();
+  /** Of all ctl_conns, also of those whose clients have logged in. */
+  readonly #turns: FairTurns;
   readonly #failures: LogLimit;
   readonly #ctlAcceptor: Acceptor;
 
@@ -44,6 +47,7 @@ export class Entrance implements ProxyGreetingEvents {
     this.#context = context;
     this.#config = config;
     this.#events = events;
+    this.#turns = new FairTurns(context.loop);
     this.#failures = new LogLimit(context, FAILURE_LINES);
     const { maxUnauthenticated, maxUnauthenticatedPerAddress } = config;
     const evictions = new LogLimit(context, 1);
@@ -74,7 +78,8 @@ export class Entrance implements ProxyGreetingEvents {
   #onCtlConn(fd: Descriptor): void {
     const address = lastAddress();
     const network = networkOf(address);
-    const login = new Login(this.#context.loop, fd, address, this.#config.grants, this.#loginEvents(network));
+    const { loop } = this.#context;
+    const login = new Login(loop, fd, address, this.#config.grants, this.#loginEvents(network), this.#turns);
     this.#strangers.admit(login, network);
     login.start();
   }

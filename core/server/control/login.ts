@@ -7,8 +7,10 @@ import type { CtlMessage, NewCtlProof, NewCtlReq } from "../../protocol/messages
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import { PROTOCOL_VERSION } from "../../protocol/wire.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
+import { FairTurns } from "../../reactor/fair_turns.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { type Grant, grantFor } from "../policy/grant.ts";
+import { networkOf } from "../policy/network.ts";
 import { SILENT_STRANGER_MS, type Stranger, STRANGER_MS } from "../policy/stranger_limit.ts";
 
 /** A client that has shown that it may log in. */
@@ -66,13 +68,22 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
    * @param address Where it comes from.
    * @param grants Whose tokens are good, at least one; one without a token admits loopback only.
    * @param events Who hears how it went.
+   * @param turns Shares the time for reading; by default it has its own.
    */
-  constructor(loop: EventLoop, fd: Descriptor, address: SocketAddress, grants: readonly Grant[], events: LoginEvents) {
+  constructor(
+    loop: EventLoop,
+    fd: Descriptor,
+    address: SocketAddress,
+    grants: readonly Grant[],
+    events: LoginEvents,
+    turns: FairTurns = new FairTurns(loop),
+  ) {
     this.#loop = loop;
     this.#address = address;
     this.#grants = grants;
     this.#events = events;
-    this.#conn = new CtlConn(loop, fd, this, STRANGER_MS);
+    this.#conn = new CtlConn(loop, fd, this, STRANGER_MS, turns);
+    this.#conn.party = networkOf(address);
     this.#conn.onReleased = () => {
       loop.timers.clear(this.#delay);
       events.onStrangerGone(this);
