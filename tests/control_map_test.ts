@@ -384,3 +384,14 @@ testTown("on another address the same port is another one", (town) => {
   assertEquals([rsp.address, rsp.remote_port], ["::1", 8000]);
   assertEquals(town.lines.at(-1), "Tunnel is up name=web public=[::1]:8000 client=2");
 });
+
+testTown(
+  "what costs little is looked at before address ranges, which are read when the tunnel can be granted",
+  (town) => {
+    const client = town.enter("a", "192.0.2.1:50000", grant({ ports: [{ low: 8000, high: 8000 }] }));
+    const request = { ...newTunnelReq(1, "web", 9000), allow: ["no range"] } as CtlMessage;
+    assert(refusal(town.exchange(client, request)).includes("may use ports 8000"));
+    town.exchange(client, { ...request, remote_port: 8000 } as CtlMessage);
+    assertEquals(town.lines.at(-1)!.replace(/^.*reason=/, ""), 'Invalid NewTunnelReq: "no range" is no address range');
+  },
+);
