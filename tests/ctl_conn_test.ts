@@ -87,6 +87,10 @@ testConn(
   {},
   ({ owner, far }, stage) => {
     const bytes = bytesOf(...Array.from({ length: 10_000 }, (_, i) => free(i + 1)));
+    // each message makes some work
+    owner.react = () => {
+      for (const end = performance.now() + 0.01; performance.now() < end;);
+    };
     let sent = 0;
     let most = 0;
     stage.until(() => {
