@@ -47,6 +47,8 @@ export interface Libc {
   getsockname(fd: number, address: Memory, length: Memory): number;
   /** getsockopt(2). */
   getsockopt(fd: number, level: number, name: number, value: Memory, length: Memory): number;
+  /** if_indextoname(3). */
+  if_indextoname(index: number, name: Memory): Pointer;
   /** inet_ntop(3). */
   inet_ntop(family: number, source: Memory, text: Memory, size: number): Pointer;
   /** inet_pton(3). */
@@ -109,6 +111,7 @@ export const libc: Libc = Deno.dlopen("libc.so.6", {
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  if_indextoname: { parameters: ["u32", "buffer"], result: "pointer" },
   inet_ntop: { parameters: ["i32", "buffer", "buffer", "u32"], result: "pointer" },
   inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   // variadic in C, see fcntl

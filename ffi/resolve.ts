@@ -34,16 +34,19 @@ export class ResolveError extends Error {
 
   /** Makes one for a result of getaddrinfo(3). */
   constructor(host: string, result: number) {
-    super(`Cannot resolve "${host}": ${reasons.get(result) ?? `resolver error ${result}`}`);
+    // the interface of fe80::1%eth0 may be there later
+    const lacksInterface = host.includes("%") && ANSWERS.has(result);
+    const reason = lacksInterface ? "this host has no such interface" : reasons.get(result);
+    super(`Cannot resolve "${host}": ${reason ?? `resolver error ${result}`}`);
     this.name = "ResolveError";
-    this.answered = ANSWERS.has(result);
+    this.answered = ANSWERS.has(result) && !lacksInterface;
   }
 }
 
 /**
  * Resolves a host name (getaddrinfo(3)), off the calling thread. A numeric address resolves to itself at once.
  *
- * @param host A name or numeric address, without brackets.
+ * @param host A name or numeric address, without brackets. An IPv6 address may have a zone, such as `fe80::1%eth0`.
  * @param port 0 to 65535, put into every result.
  * @returns The addresses in the order in which they should be tried; one at least.
  * @throws {ResolveError} When the name does not resolve; one line that says why.

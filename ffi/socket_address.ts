@@ -10,6 +10,9 @@ const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 const PORT_OFFSET = 2;
 const INET_OFFSET = 4;
 const INET6_OFFSET = 8;
+const INET6_SCOPE_OFFSET = 24;
+/** Bytes of the name of an interface, with its final zero (IF_NAMESIZE). */
+const MAX_INTERFACE_NAME = 16;
 /** sun_path is 108 bytes with its final NUL (unix(7)). */
 const MAX_UNIX_PATH = 107;
 
@@ -129,7 +132,16 @@ export function formatAddress(address: SocketAddress): string {
     return `unix:${decoder.decode(address.bytes.subarray(2, end < 0 ? undefined : end))}`;
   }
   const ip = ipOf(address);
-  return ip.includes(":") ? `[${ip}]:${portOf(address)}` : `${ip}:${portOf(address)}`;
+  return ip.includes(":") ? `[${ip}${zoneOf(address)}]:${portOf(address)}` : `${ip}:${portOf(address)}`;
+}
+
+/** The interface to which an IPv6 address is local, as in `%eth0`; empty for most (ipv6(7), sin6_scope_id). */
+function zoneOf({ bytes }: SocketAddress): string {
+  const index = new DataView(bytes.buffer, bytes.byteOffset).getUint32(INET6_SCOPE_OFFSET, littleEndian);
+  if (index === 0) return "";
+  const name = new Uint8Array(MAX_INTERFACE_NAME);
+  const known = libc.if_indextoname(index, name) !== null;
+  return `%${known ? decoder.decode(name.subarray(0, name.indexOf(0))) : index}`;
 }
 
 /** Whether packets to or from an address stay on this host: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, or a unix socket. */

@@ -8,6 +8,7 @@ const RIGHT: [string, Endpoint][] = [
   ["127.0.0.1:80", { kind: "tcp", host: "127.0.0.1", port: 80 }],
   ["[::1]:80", { kind: "tcp", host: "::1", port: 80 }],
   ["[2001:db8::ffff:1.2.3.4]:65535", { kind: "tcp", host: "2001:db8::ffff:1.2.3.4", port: 65535 }],
+  ["[fe80::1%eth0]:80", { kind: "tcp", host: "fe80::1%eth0", port: 80 }],
   ["localhost:1", { kind: "tcp", host: "localhost", port: 1 }],
   ["my_service.name-2.example:8080", { kind: "tcp", host: "my_service.name-2.example", port: 8080 }],
   ["name.example.:8080", { kind: "tcp", host: "name.example.", port: 8080 }],
@@ -111,6 +112,17 @@ Deno.test("a port goes from 0 or 1 to 65535", () => {
   assertThrows(() => parsePort("0", 1), UnexpectedValueError, 'Expected a port from 1 to 65535, got "0"');
   assertThrows(() => parsePort("65536", 0), UnexpectedValueError, 'Expected a port from 0 to 65535, got "65536"');
   assertThrows(() => parsePort("80.5", 0), UnexpectedValueError, 'got "80.5"');
+});
+
+Deno.test("a link-local address needs its interface, and no other one has one", () => {
+  assertEquals(["fe80::1%eth0", "[febf::1%2]"].map(parseHost), ["fe80::1%eth0", "febf::1%2"]);
+  const needs = "Expected a link-local address with its interface, such as FE80::1%eth0, got";
+  assertThrows(() => parseHost("FE80::1"), UnexpectedValueError, needs);
+  assertThrows(() => parseEndpoint("[FE80::1]:80", { allowUnix: true }), UnexpectedValueError, needs);
+  assertThrows(() => parseHost("::1%lo"), UnexpectedValueError, "Expected ::1 without an interface");
+  for (const text of ["fe80::1%", "fe80::1%a b", "fe80::1%a/b", "fe80::1%sixteen_letters_", "127.0.0.1%lo", "%lo"]) {
+    assertThrows(() => parseHost(text), UnexpectedValueError, "Expected an IPv4 address");
+  }
 });
 
 Deno.test("an address to listen on is IPv4, IPv6 with or without brackets, or a name", () => {

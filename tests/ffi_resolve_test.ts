@@ -1,7 +1,7 @@
 // Host names by the system's resolver.
 
-import { resolveHost } from "../ffi/resolve.ts";
-import { formatAddress, isLoopback, portOf } from "../ffi/socket_address.ts";
+import { ResolveError, resolveHost } from "../ffi/resolve.ts";
+import { formatAddress, isLoopback, portOf, withPort } from "../ffi/socket_address.ts";
 import { assert, assertEquals, assertRejects } from "./support/assert.ts";
 
 Deno.test("a numeric address resolves to itself", async () => {
@@ -23,4 +23,11 @@ Deno.test("many names resolve at the same time", async () => {
 Deno.test("a name that is none is an error that names it", async () => {
   const name = `${"x".repeat(64)}.invalid`;
   await assertRejects(() => resolveHost(name, 80), Error, `Cannot resolve "${name}"`);
+});
+
+Deno.test("a link-local address keeps its interface, and one that is not there may be there later", async () => {
+  const [address] = await resolveHost("fe80::1%lo", 80);
+  assertEquals([formatAddress(address), formatAddress(withPort(address, 81))], ["[fe80::1%lo]:80", "[fe80::1%lo]:81"]);
+  const { message, answered } = await assertRejects(() => resolveHost("fe80::1%absent0", 80), ResolveError);
+  assertEquals([message, answered], ['Cannot resolve "fe80::1%absent0": this host has no such interface', false]);
 });

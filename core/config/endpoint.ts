@@ -2,7 +2,7 @@
 
 import { quote, UnexpectedValueError } from "./config_error.ts";
 
-/** A TCP address; `host` is an IPv4 address, an IPv6 address without brackets, or a host name; `port` is 0 to 65535. */
+/** A TCP address; `host` is an IPv4 address, an IPv6 address without brackets but with its zone, or a host name; `port` is 0 to 65535. */
 export type TcpEndpoint = { kind: "tcp"; host: string; port: number };
 
 /** A Unix stream socket: the path of its file, or `@` and an abstract name (unix(7)); at most 107 bytes. */
@@ -46,11 +46,7 @@ export function parseEndpoint(text: string, options: { allowUnix: boolean }): En
     const hint = isIpv6(text) || isIpv6(text.replace(/:\d+$/, "")) ? " (IPv6 in brackets)" : "";
     throw new UnexpectedValueError(expected + hint, quote(text));
   }
-  const host = parts.bracketed === undefined
-    ? readName(parts.plain!)
-    : isIpv6(parts.bracketed)
-    ? parts.bracketed
-    : null;
+  const host = parts.bracketed === undefined ? readName(parts.plain!) : readIpv6(parts.bracketed);
   if (host === null) throw new UnexpectedValueError(expected, quote(text));
   const port = readPort(parts.port, 1);
   if (port === undefined) throw new UnexpectedValueError(`${expected}, with a port from 1 to 65535`, quote(text));
@@ -87,7 +83,7 @@ export function parsePort(text: string, lowest: 0 | 1): number {
  */
 export function parseHost(text: string): string {
   const inBrackets = /^\[(.*)\]$/.exec(text)?.[1];
-  const host = isIpv6(inBrackets ?? text) ? inBrackets ?? text : inBrackets === undefined ? readName(text) : null;
+  const host = readIpv6(inBrackets ?? text) ?? (inBrackets === undefined ? readName(text) : null);
   if (host === null) throw new UnexpectedValueError(HOST_EXPECTED, quote(text));
   return host;
 }
@@ -107,6 +103,25 @@ function parseUnixEndpoint(text: string): UnixEndpoint {
     );
   }
   return { kind: "unix", path };
+}
+
+/**
+ * An IPv6 address as it stands there, with its zone if it has one; null when it is none.
+ *
+ * @throws {UnexpectedValueError} When it is link-local and has no zone, or has one and is not link-local.
+ */
+function readIpv6(text: string): string | null {
+  const [, ip, zone] = /^([^%]*)(%[^\s/%]{1,15})?$/.exec(text) ?? [];
+  if (ip === undefined || !isIpv6(ip)) return null;
+  // fe80::/10; without a zone the kernel does not know which interface is meant (RFC 4007)
+  const isLinkLocal = /^fe[89ab][0-9a-f]:/i.test(ip);
+  if (isLinkLocal && zone === undefined) {
+    throw new UnexpectedValueError(`a link-local address with its interface, such as ${ip}%eth0`, quote(text));
+  }
+  if (!isLinkLocal && zone !== undefined) {
+    throw new UnexpectedValueError(`${ip} without an interface, as only a link-local address has one`, quote(text));
+  }
+  return text;
 }
 
 function readPort(text: string | undefined, lowest: number): number | undefined {
