@@ -2,7 +2,6 @@
 
 import { fileIdentity } from "../ffi/file_identity.ts";
 import type { Descriptor } from "../ffi/descriptor.ts";
-import { formatJournal } from "../core/logging/log_line.ts";
 import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 import { acceptFrom, listenLocally, soon } from "./support/conns.ts";
 import { Program } from "./support/program.ts";
@@ -60,10 +59,6 @@ Deno.test("a program whose stderr is not what JOURNAL_STREAM names writes as wit
   const { program } = await startServer([], { JOURNAL_STREAM: "9:1234" });
   await program.stop();
   assertMatch(program.output, /^\d{4}-\S+Z INFO {2}Server is ready/);
-});
-
-Deno.test("every line of a text for the journal has a priority", () => {
-  assertEquals(formatJournal("warning", "a\nb"), "<4>a\n<4>b");
 });
 
 Deno.test("a file is known by its device and inode", () => {

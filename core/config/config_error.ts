@@ -1,4 +1,5 @@
 // The mistakes of a user, each as one line. It knows nothing of where settings come from.
+import { printable, shortened } from "../logging/printable.ts";
 
 /** A mistake in the flags, the environment or the configuration file; `message` is one line for the user. */
 export class ConfigError extends Error {
@@ -26,8 +27,8 @@ export class UnexpectedValueError extends ConfigError {
   }
 }
 
-/** How many characters of a wrong value an error shows. */
-const SHOWN_CHARACTERS = 80;
+/** How many UTF-16 code units of a wrong value an error shows. */
+const SHOWN_UNITS = 80;
 
 /** Writes a value from a flag or a YAML file for an error message: on one line, and not too long. */
 export function describeValue(value: unknown): string {
@@ -36,13 +37,9 @@ export function describeValue(value: unknown): string {
   return typeof value === "string" ? quote(value) : "a mapping";
 }
 
-/** Puts text in double quotes, with line breaks and other control characters escaped, and cut when it is long. */
+/** Puts text in double quotes, with all that one does not see escaped, and cut when it is long. */
 export function quote(text: string): string {
-  const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}\u2026` : text;
-  return JSON.stringify(shown).replace(
-    /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return printable(JSON.stringify(shortened(text, SHOWN_UNITS)));
 }
 
 const UNSEEN_NAMES: Readonly<Record<string, string>> = {

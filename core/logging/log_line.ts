@@ -1,4 +1,5 @@
 // How a log record becomes one line. It writes nothing anywhere.
+import { printable, shortened } from "./printable.ts";
 
 /** How severe a record is. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
@@ -18,6 +19,11 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
+/** Fields with names that others chose: people see their beginning, programs the whole. */
+const NAMES: ReadonlySet<string> = new Set(["name", "tunnel", "program"]);
+/** UTF-16 code units. */
+const LONGEST_NAME = 48;
+
 /** Priorities of syslog(3). */
 const PRIORITIES = { debug: 7, info: 6, warning: 4, error: 3 } as const;
 
@@ -31,20 +37,16 @@ export function formatText(line: LogLine): string {
   return `${new Date(line.timeMs).toISOString()} ${LEVEL_NAMES[line.level]} ${formatRecord(line)}`;
 }
 
-/**
- * Writes lines for systemd's journal: each begins with its priority in angle brackets, which the journal takes for itself
- * (sd-daemon(3)).
- */
-export function formatJournal(level: LogLevel, text: string): string {
-  const prefix = `<${PRIORITIES[level]}>`;
-  return prefix + text.replaceAll("\n", `\n${prefix}`);
+/** Writes a line for systemd's journal: it begins with its priority, which the journal takes for itself (sd-daemon(3)). */
+export function formatJournal(level: LogLevel, line: string): string {
+  return `<${PRIORITIES[level]}>${line}`;
 }
 
 /** Writes what a record says, without its time and level. */
 export function formatRecord(line: Pick<LogLine, "message" | "fields">): string {
-  let text = escapeUnprintable(line.message);
+  let text = printable(line.message);
   for (const [key, value] of Object.entries(line.fields)) {
-    if (value !== undefined) text += ` ${key}=${formatValue(value)}`;
+    if (value !== undefined) text += ` ${key}=${formatValue(NAMES.has(key) ? shortName(value) : value)}`;
   }
   return text;
 }
@@ -53,12 +55,16 @@ export function formatRecord(line: Pick<LogLine, "message" | "fields">): string 
 export function formatJson(line: LogLine, program: string): string {
   const base = { time: new Date(line.timeMs).toISOString(), level: line.level, program, message: line.message };
   // Twice: first for the order, then because no field may take the place of one of these four.
-  return escapeUnprintable(JSON.stringify({ ...base, ...line.fields, ...base }, writeBigInt));
+  return printable(JSON.stringify({ ...base, ...line.fields, ...base }, writeBigInt));
+}
+
+function shortName<T>(value: T): T | string {
+  return typeof value === "string" ? shortened(value, LONGEST_NAME) : value;
 }
 
 function formatValue(value: string | number | bigint | boolean | null): string {
   if (typeof value !== "string") return String(value);
-  return /^[\w.:/@+,;%~#?&*[\]()<>-]+$/.test(value) ? value : escapeUnprintable(JSON.stringify(value));
+  return /^[\w.:/@+,;%~#?&*[\]()<>-]+$/.test(value) ? value : printable(JSON.stringify(value));
 }
 
 /** Numbers stay numbers as far as JSON readers agree on them. */
@@ -67,12 +73,4 @@ function writeBigInt(_key: string, value: unknown): unknown {
   return BigInt(Number.MIN_SAFE_INTEGER) <= value && value <= BigInt(Number.MAX_SAFE_INTEGER)
     ? Number(value)
     : `${value}`;
-}
-
-/** Writes control characters, line separators and marks that turn the direction of text as escapes. */
-function escapeUnprintable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\u{d800}-\u{dfff}]/gu,
-    (char) => char === "\n" ? "\\n" : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

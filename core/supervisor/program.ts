@@ -13,6 +13,7 @@ import type { RelayCounters } from "../relay/counters.ts";
 import type { DrainedReport } from "../relay/drain_watch.ts";
 import { TunnelBook, type TunnelReport } from "../relay/tunnel_book.ts";
 import { warnOfOpenFiles } from "./secret_file.ts";
+import { printable } from "../logging/printable.ts";
 import { listenToSignals, onSignals } from "./signals.ts";
 
 /** Ms that the Workers have to end their loops. */
@@ -161,7 +162,8 @@ export async function main<C extends LogSettings>(
   } catch (error) {
     const mistake = error instanceof ConfigError;
     if (!mistake && !(error instanceof StartError)) throw error;
-    console.error(isJournal() ? formatJournal("error", error.message) : error.message);
+    const line = printable(error.message);
+    console.error(isJournal() ? formatJournal("error", line) : line);
     Deno.exit(mistake ? 2 : 1);
   }
 }

@@ -65,6 +65,11 @@ export function expectCleanPrototypes(): void {
   for (const key in {}) bug(`Object.prototype has got "${key}"`);
 }
 
+/** Fails if a line that a program writes has in it what one does not see, or more marks than a letter may bear. */
+export function expectPrintable(line: string): void {
+  if (/[\p{C}\p{Zl}\p{Zp}]|\p{M}{4}/u.test(line)) bug(`A line with what one does not see: ${JSON.stringify(line)}`);
+}
+
 /** Fails unless a message for people is one line of moderate length. */
 export function expectOneLine(message: string, longest: number): void {
   if (message.length > longest) bug(`A message of ${message.length} characters: ${message.slice(0, 200)}`);
