@@ -218,12 +218,19 @@ Deno.test("the example of tokens is right, and shows every key of an entry", () 
     name: "alice",
     token: "a",
     ports: [{ low: 8000, high: 8010 }, { low: 9000, high: 9000 }],
+    maxClients: 3,
     maxTunnels: 5,
     maxConnections: 200,
     maxConnectionsPerTunnel: 50,
     publicBind: "192.0.2.8",
   });
-  const rules = { maxTunnels: null, maxConnections: null, maxConnectionsPerTunnel: null, publicBind: null };
+  const rules = {
+    maxClients: null,
+    maxTunnels: null,
+    maxConnections: null,
+    maxConnectionsPerTunnel: null,
+    publicBind: null,
+  };
   assertEquals(bob, { name: "bob", token: "b", ports: [{ low: 8100, high: 8199 }], ...rules });
 });
 

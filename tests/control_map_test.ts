@@ -34,6 +34,10 @@ class Town implements ControlMapActions {
     this.map = new ControlMap(this, new TunnelRows(this.counters, 2), { proxyPort: 8090, ...heartbeats });
   }
 
+  /** Whether there are descriptors for another client. */
+  room = true;
+
+  hasRoom = () => this.room;
   announce = ({ id }: Control) => void this.deeds.push(`announce ${id}`);
   withdraw = ({ id }: Control) => void this.deeds.push(`withdraw ${id}`);
   listen = ({ id, port }: Tunnel, { id: control }: Control) =>
@@ -395,3 +399,35 @@ testTown(
     assertEquals(town.lines.at(-1)!.replace(/^.*reason=/, ""), 'Invalid NewTunnelReq: "no range" is no address range');
   },
 );
+
+const CARLA = grant({ id: 3, name: "carla", token: "c", maxClients: 2 });
+
+testTown("a token has so many clients and no more, and one that returns needs no other place", (town, stage) => {
+  const one = town.enter("a", "192.0.2.1:50000", CARLA);
+  assertEquals(town.map.whyNotIn(CARLA, "b"), null);
+  town.enter("b", "192.0.2.1:50001", CARLA);
+  const full = 'Token "carla" may have 2 clients at a time, and has as many';
+  assertEquals([town.map.whyNotIn(CARLA, "c"), town.map.whyNotIn(CARLA, "b")], [full, null]);
+  assertEquals(town.map.whyNotIn(BOB, "c"), null, "that is another token");
+  one.close();
+  stage.step(3);
+  assertEquals(town.map.whyNotIn(CARLA, "c"), null);
+});
+
+testTown("at max_clients a client that was started again takes the place of one that is silent", (town, stage) => {
+  town.enter("a", "192.0.2.1:50000", CARLA);
+  const other = town.enter("b", "192.0.2.1:50001", CARLA);
+  stage.advance(1.6 * HEARTBEAT_MS);
+  assertEquals(town.exchange(other, { type: "Heartbeat" }).length, 1);
+  assertEquals(town.map.whyNotIn(CARLA, "c"), null, "the first one has been silent for half of heartbeat_timeout");
+  town.enter("c", "192.0.2.1:50002", CARLA);
+  assertEquals(town.lines.filter((line) => line.startsWith("Client has gone")), [
+    "Client has gone client=1 address=192.0.2.1:50000 reason=silent, and another client of its token has come",
+  ]);
+  assert(town.map.whyNotIn(CARLA, "d") !== null);
+});
+
+testTown("a client is refused when its token has its share of the descriptors", (town) => {
+  town.room = false;
+  assertEquals(town.map.whyNotIn(CARLA, "a"), 'Token "carla" has its share of the server\'s descriptors');
+});

@@ -62,6 +62,7 @@ function letIn(stage: Stage, listener: Descriptor, client: Client): void {
   const before = client.ups.length;
   const fd = accepted(listener);
   new Login(stage.loop, fd, LOOPBACK, [grant()], {
+    whyNotIn: () => null,
     onLoggedIn: ({ conn, proof }) => {
       const control = controlId(1);
       conn.send({ type: "NewCtlRsp", ok: true, proof, proxy_port: 1, heartbeat_timeout_ms: 25_000, control });

@@ -53,6 +53,7 @@ class Desk {
       delayMs: () => this.delayMs,
       onWrongProof: () => this.wrongProofs++,
       onStrangerGone: () => this.gone++,
+      whyNotIn: () => null,
       onLoggedIn: (login) => {
         this.loggedIn.push(login);
         this.#conn = login.conn;

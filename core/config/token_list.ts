@@ -16,6 +16,8 @@ export interface TokenConfig {
   readonly token: string;
   /** The public ports that may be asked for, in rising order. */
   readonly ports: readonly PortRange[] | null;
+  /** The most clients at a time. */
+  readonly maxClients: number | null;
   /** The most tunnels at a time, of all clients with this token together. */
   readonly maxTunnels: number | null;
   /** The most connections at a time on all public ports of these tunnels together. */
@@ -61,6 +63,13 @@ const settings = {
     defaultText: "any",
     meaning: "Public ports that may be asked for; a tunnel that asks for none in particular gets a free one of these",
     example: "[8000-8010, 9000]",
+  },
+  max_clients: {
+    value: kinds.wholeNumber(1, 1_000_000),
+    default: null,
+    defaultText: "a quarter of the descriptors",
+    meaning: "Most clients at a time that are logged in with this token",
+    example: "3",
   },
   max_tunnels: {
     value: kinds.wholeNumber(0, 65535),
@@ -134,6 +143,7 @@ export function namedTokens(file: ConfigFile | null, unnamed: string | null, rea
       name: name!,
       token,
       ports: entry.ports,
+      maxClients: entry.max_clients,
       maxTunnels: entry.max_tunnels,
       maxConnections: entry.max_connections,
       maxConnectionsPerTunnel: entry.max_connections_per_tunnel,

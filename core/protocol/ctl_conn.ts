@@ -122,6 +122,11 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
     if (!this.#begun && this.#state === "open") this.#loop.setTimer(this.#timer, silentTimeoutMs);
   }
 
+  /** Ms since anything came from the peer. */
+  get silenceMs(): number {
+    return this.#loop.now - this.#lastHeard;
+  }
+
   /** Appends a message and sends it at the end of this turn. */
   send(message: CtlMessage): void {
     if (this.#state !== "open") return;

@@ -26,6 +26,8 @@ import {
   type RelayConfig,
 } from "./worker_config.ts";
 
+/** Descriptors that a client needs to be of use: a ctl_conn, a public port, a visitor and its ProxyConn. */
+const PER_CLIENT = 4;
 /** Strangers may hold one descriptor in so many. */
 const STRANGERS_SHARE = 4;
 
@@ -38,17 +40,17 @@ const STRANGERS_SHARE = 4;
 export async function runServer(config: ServerConfig): Promise<void> {
   const limit = raiseDescriptorLimit();
   const bind = await resolveBind(config.bind);
-  const grants = grantsOf(config);
+  const relays = config.workThreadNums;
+  const { connections, full, pipes } = shareDescriptors(limit, FIRST_RELAY + relays, relays);
+  const grants = grantsOf(config, Math.max(1, Math.floor(connections / PER_CLIENT)));
   const rules = await Promise.all(grants.map(portRules));
   const counts = new ConnectionCounts(grants.length).memory;
   const ctlListener = openListener(withPort(bind, config.ctlPort), "ctl_port");
   const proxyListener = openListener(withPort(bind, config.proxyPort), "proxy_port");
   const ctlAddress = localAddress(ctlListener)!;
   const proxyAddress = localAddress(proxyListener)!;
-  const relays = config.workThreadNums;
   const counters = new RelayCounters(relays, MOST_TUNNELS);
   const waitingRoom = new WaitingRoom(relays).memory;
-  const { connections, full, pipes } = shareDescriptors(limit, FIRST_RELAY + relays, relays);
   const poolCount = Math.ceil(config.poolCount / relays);
   const shares: ShareRules = {
     descriptors: connections,
@@ -72,6 +74,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           relays,
           counters: counters.memory,
           counts,
+          shares,
           grants,
           maxUnauthenticated: Math.min(config.maxUnauthenticated, mostStrangers(limit)),
           maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,

@@ -27,6 +27,8 @@ export interface ControlConfig {
   readonly counters: SharedArrayBuffer;
   /** Memory of the connection counts. */
   readonly counts: SharedArrayBuffer;
+  /** What each grant may hold. */
+  readonly shares: ShareRules;
   /** The tokens and what each grants. */
   readonly grants: readonly Grant[];
   /** Connections that have not logged in: most in all, 1 up. */

@@ -1,30 +1,32 @@
 // What the clients of one token can make the server hold, and that those of another one are served beside it.
 
-import { assert, assertEquals } from "../support/assert.ts";
-import { connectTo, endingOf, soon } from "../support/conns.ts";
+import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
+import { connectTo, endingOf, readExactly, soon, writeAll } from "../support/conns.ts";
+import { withDescriptors } from "../support/constrained.ts";
+import { CtlSpeaker } from "../support/ctl_speaker.ts";
 import { descriptorsOf } from "../support/inspection.ts";
 import { RelaySpeaker } from "../support/relay_speaker.ts";
-import { startServer } from "../support/starts.ts";
+import { publicAddress, startClient, startServer } from "../support/starts.ts";
 
 const ALICE = "the token of Alice";
 const BOB = "the token of Bob";
 const LIMIT = 10;
 
 /** A server with the tokens of Alice, with some rules, and of Bob; `await using` ends it. */
-async function serverOf(stack: AsyncDisposableStack, aliceMay: string) {
+async function serverOf(stack: AsyncDisposableStack, aliceMay: string, launcher: readonly string[] = []) {
   const folder = await Deno.makeTempDir({ prefix: "cproxy-" });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
   await Deno.writeTextFile(
     `${folder}/server.yaml`,
-    `tokens:\n- {name: alice, token: ${ALICE}, ${aliceMay}}\n- {name: bob, token: ${BOB}}\n`,
+    `tokens:\n- {name: alice, token: ${ALICE}${aliceMay}}\n- {name: bob, token: ${BOB}}\n`,
     { mode: 0o600 },
   );
-  return stack.use(await startServer([`--config=${folder}/server.yaml`, "--drain_timeout=0s"]));
+  return stack.use(await startServer([`--config=${folder}/server.yaml`, "--drain_timeout=0s"], {}, launcher));
 }
 
 Deno.test("a client that ends its sessions and never frees its ProxyConns holds no more than its token may", async () => {
   await using stack = new AsyncDisposableStack();
-  const { program, ctlPort } = await serverOf(stack, `max_connections: ${LIMIT}`);
+  const { program, ctlPort } = await serverOf(stack, `, max_connections: ${LIMIT}`);
   const client = stack.use(
     await RelaySpeaker.logIn(
       ctlPort,
@@ -46,4 +48,55 @@ Deno.test("a client that ends its sessions and never frees its ProxyConns holds 
   // a visitor and its ProxyConn count, as many ProxyConns again that are not free yet, and those that are kept ready
   const held = (descriptorsOf(program.pid).socket ?? 0) - before;
   assert(held <= 3 * LIMIT, `${client.brought} ProxyConns were brought, and the server holds ${held} sockets more`);
+});
+
+/** The server may have so many descriptors in the test below, of which it needs some for itself. */
+const DESCRIPTORS = 400;
+
+Deno.test("a token that takes all it can get leaves another one clients, ports and visitors that are served", async () => {
+  await using stack = new AsyncDisposableStack();
+  const launcher = withDescriptors(DESCRIPTORS, []);
+  const { program, ctlPort } = await serverOf(stack, "", launcher);
+  const alice = stack.use(await RelaySpeaker.logIn(ctlPort, ALICE, () => {}));
+  const hers = await alice.open(1);
+  const hold = <C extends { close(): void }>(held: C) => stack.adopt(held, (held) => held.close());
+  let clients = 0;
+  for (let refused = false; !refused && clients < DESCRIPTORS; clients++) {
+    const more = hold(await CtlSpeaker.connect(ctlPort));
+    refused = await more.logIn(undefined, ALICE).then(() => false, (error) => {
+      assertMatch(error.message, /Token "alice" (has its share of the server's descriptors|may have \d+ clients)/);
+      return true;
+    });
+  }
+  // visitors who stay, of whom some wait in the kernel's queue
+  const visitors = Array.from({ length: DESCRIPTORS }, () => connectTo(`127.0.0.1:${hers}`));
+  for (const visitor of await Promise.all(visitors)) hold(visitor);
+  await program.line(/Cannot accept on a public port; connections wait .*share of the descriptors/);
+  await assertRejects(() => alice.open(2), Error, "The tunnel is refused");
+  const bob = stack.use(await RelaySpeaker.logIn(ctlPort, BOB, (_client, _proxy, _session, conn) => void greet(conn)));
+  const his = await bob.open(1);
+  const begun = performance.now();
+  await Promise.all(Array.from({ length: 20 }, async () => {
+    const visitor = hold(await connectTo(`127.0.0.1:${his}`));
+    assertEquals(await soon("Bob's visitor is served", readExactly(visitor, 1)), new Uint8Array([7]));
+  }));
+  console.log(
+    `Bob's 20 visitors were served in ${Math.round(performance.now() - begun)} ms, beside ${clients} clients`,
+  );
+});
+
+async function greet(conn: Deno.TcpConn): Promise<void> {
+  await writeAll(conn, new Uint8Array([7]));
+}
+
+Deno.test("a client beyond max_clients is told so, and is in as soon as another one has gone", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { ctlPort } = await serverOf(stack, ", max_clients: 1");
+  const flags = ["--local_server=127.0.0.1:9"];
+  await using first = startClient(ctlPort, flags, { CPROXY_TOKEN: ALICE });
+  await publicAddress(first);
+  await using second = startClient(ctlPort, flags, { CPROXY_TOKEN: ALICE });
+  await second.line(/Token \\"alice\\" may have 1 clients at a time, and has as many/);
+  first.kill("SIGKILL");
+  await publicAddress(second);
 });

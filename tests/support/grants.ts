@@ -9,6 +9,7 @@ export function grant(rules: Partial<Grant> = {}): Grant {
     name: null,
     token: null,
     ports: null,
+    maxClients: Infinity,
     maxTunnels: Infinity,
     maxConnections: Infinity,
     maxConnectionsPerTunnel: Infinity,

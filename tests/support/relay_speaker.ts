@@ -17,7 +17,12 @@ import { CtlSpeaker } from "./ctl_speaker.ts";
 import { newTunnelReq } from "./messages.ts";
 
 /** What the test does with a session that has begun, on the client that has it. */
-export type OnSession = (client: RelaySpeaker, proxy: ProxyId, session: SessionNo) => Promise<void> | void;
+export type OnSession = (
+  client: RelaySpeaker,
+  proxy: ProxyId,
+  session: SessionNo,
+  conn: Deno.TcpConn,
+) => Promise<void> | void;
 
 /** A client that is logged in. It brings ProxyConns until its ctl_conn ends; `await using` ends it. */
 export class RelaySpeaker implements AsyncDisposable {
@@ -89,7 +94,7 @@ export class RelaySpeaker implements AsyncDisposable {
         decodeStartReq(frame, req);
         encodeStartRsp(answer, req.session, START_CONNECTED);
         await writeAll(conn, new Uint8Array(answer.buffer));
-        await this.#onSession(this, proxy, req.session);
+        await this.#onSession(this, proxy, req.session, conn);
       }
     } catch {
       // the server, or the end of the test, has closed it

@@ -13,11 +13,16 @@ export interface Server extends AsyncDisposable {
 
 /**
  * Starts a server on 127.0.0.1 and waits until it is ready. Its ports are free ones unless `flags` say otherwise, it has
- * one relay Worker, and no token unless `env` or `flags` give one.
+ * one relay Worker, and no token unless `env` or `flags` give one. `launcher` is a
+ * command that becomes the server.
  */
-export async function startServer(flags: readonly string[] = [], env: Record<string, string> = {}): Promise<Server> {
+export async function startServer(
+  flags: readonly string[] = [],
+  env: Record<string, string> = {},
+  launcher: readonly string[] = [],
+): Promise<Server> {
   const defaults = ["--bind=127.0.0.1", "--ctl_port=0", "--proxy_port=0", "--work_thread_nums=1", "--pool_count=1"];
-  const program = new Program("server", [...FROM_SOURCE.server, ...withDefaults(flags, defaults)], env);
+  const program = new Program("server", [...launcher, ...FROM_SOURCE.server, ...withDefaults(flags, defaults)], env);
   try {
     const ready = await program.line(/Server is ready ctl=\S*:(\d+) proxy=\S*:(\d+)/);
     return {

@@ -6,6 +6,7 @@ import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewTunnelReq } from "../../protocol/messages.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { LogFields } from "../../reactor/reactor_worker.ts";
+import { ClientPlaces } from "./client_places.ts";
 import type { Control, Tunnel } from "./control.ts";
 import type { Grant } from "../policy/grant.ts";
 import type { LoggedIn } from "./login.ts";
@@ -14,6 +15,8 @@ import type { TunnelRows } from "./tunnel_rows.ts";
 
 /** What the ControlMap needs done. */
 export interface ControlMapActions {
+  /** Whether there are descriptors for one more client of a grant. */
+  hasRoom(grant: Grant): boolean;
   /** Every relay Worker shall know a new client; before any of its ports is opened. */
   announce(control: Control): void;
   /** Every relay Worker shall forget it. */
@@ -48,6 +51,7 @@ export class ControlMap {
   readonly #actions: ControlMapActions;
   readonly #options: ControlMapOptions;
   readonly #rows: TunnelRows;
+  readonly #places: ClientPlaces;
   readonly #controls = new Map<ControlId, Control>();
   /** By token and instance: who has another token is another client, whatever instance it claims. */
   readonly #instances = new Map<string, Control>();
@@ -62,6 +66,7 @@ export class ControlMap {
     this.#actions = actions;
     this.#rows = rows;
     this.#options = options;
+    this.#places = new ClientPlaces(options.heartbeatTimeoutMs, (grant) => actions.hasRoom(grant));
   }
 
   /** The client with that number. */
@@ -74,14 +79,22 @@ export class ControlMap {
     return this.#controls.values();
   }
 
+  /** Why a client may not log in, or null. One that returns only replaces itself. */
+  whyNotIn(grant: Grant, instance: string): string | null {
+    return this.#instances.has(keyOf(grant, instance)) ? null : this.#places.refusal(grant);
+  }
+
   /** Takes in a client; one that returns replaces itself, and so gets its ports back at once. */
   add({ conn, grant, instance, program, address, proof }: LoggedIn): CtlConnOwner {
     const former = this.#instances.get(keyOf(grant, instance));
     if (former !== undefined) this.#lose(former, "replaced by a new connection of the same client");
+    const gone = this.#places.isFull(grant) ? this.#places.goneOf(grant) : null;
+    if (gone !== null) this.#lose(gone, "silent, and another client of its token has come");
     const { proxyPort, heartbeatIntervalMs, heartbeatTimeoutMs } = this.#options;
     const id = ++this.#lastControl as ControlId;
     const control: Control = { id, conn, grant, instance, address, tunnels: new Map() };
     this.#controls.set(id, control);
+    this.#places.take(control);
     this.#instances.set(keyOf(grant, instance), control);
     this.#actions.announce(control);
     conn.party = grant;
@@ -224,6 +237,7 @@ export class ControlMap {
   #lose(control: Control, reason: string): void {
     control.conn.close();
     this.#controls.delete(control.id);
+    this.#places.leave(control);
     const key = keyOf(control.grant, control.instance);
     if (this.#instances.get(key) === control) this.#instances.delete(key);
     for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason);

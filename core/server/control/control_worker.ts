@@ -25,6 +25,8 @@ import {
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
 import { readListening, sendListen, sendListenRange, sendUnlisten } from "../listen_records.ts";
 import { ConnectionCounts, Held } from "../connection_counts.ts";
+import type { Grant } from "../policy/grant.ts";
+import { TokenShares } from "../token_shares.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
 import { Entrance, type EntranceEvents } from "./entrance.ts";
 import type { LoggedIn } from "./login.ts";
@@ -41,6 +43,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #context: ReactorContext;
   readonly #config: ControlConfig;
   readonly #counts: ConnectionCounts;
+  readonly #shares: TokenShares;
   readonly #controls: ControlMap;
   readonly #entrance: Entrance;
   readonly #lines: LogLimit;
@@ -50,10 +53,19 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     this.#context = context;
     this.#config = config;
     this.#counts = new ConnectionCounts(config.grants.length, config.counts);
+    this.#shares = new TokenShares(config.shares, this.#counts);
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters);
     this.#controls = new ControlMap(this, new TunnelRows(counters), config);
     this.#lines = new LogLimit(context, CLIENT_LINES);
     this.#entrance = new Entrance(context, config, this);
+  }
+
+  hasRoom(grant: Grant): boolean {
+    return this.#shares.hasRoom(grant.id);
+  }
+
+  whyNotIn(grant: Grant, instance: string): string | null {
+    return this.#controls.whyNotIn(grant, instance);
   }
 
   onLoggedIn(login: LoggedIn): CtlConnOwner {

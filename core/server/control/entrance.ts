@@ -12,6 +12,7 @@ import type { ReactorContext } from "../../reactor/reactor_worker.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
 import { ShortageLog } from "../../reactor/shortage_log.ts";
 import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../../relay/peer_watch.ts";
+import type { Grant } from "../policy/grant.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
 import { LoginThrottle } from "../policy/login_throttle.ts";
 import { networkOf } from "../policy/network.ts";
@@ -24,6 +25,8 @@ const FAILURE_LINES = 20;
 
 /** Who is past the entrance. */
 export interface EntranceEvents {
+  /** Why a client of that grant may not log in, or null. */
+  whyNotIn(grant: Grant, instance: string): string | null;
   /** A client has logged in. Returns who hears of its connection from now on. */
   onLoggedIn(login: LoggedIn): CtlConnOwner;
   /** A connection shows a ticket. Returns false when the relay Worker that it names does not exist. */
@@ -90,6 +93,7 @@ export class Entrance implements ProxyGreetingEvents {
       onLoginBegun: (login) => this.#strangers.begin(login),
       delayMs: () => this.#throttle.delayMs(network, loop.now),
       onWrongProof: () => this.#throttle.failed(network, loop.now),
+      whyNotIn: (grant, instance) => this.#events.whyNotIn(grant, instance),
       onLoggedIn: (loggedIn) => this.#events.onLoggedIn(loggedIn),
       onLoginFailed: (address, reason) => this.#failures.log("info", "Login has failed", { address, reason }),
       onStrangerGone: (login) => this.#strangers.leave(login),

@@ -37,6 +37,8 @@ export interface LoginEvents {
   delayMs(): number;
   /** The proof is wrong; {@linkcode onLoginFailed} follows. */
   onWrongProof(): void;
+  /** Why a client that has proved this grant's token may not log in, or null. */
+  whyNotIn(grant: Grant, instance: string): string | null;
   /** It succeeded. Returns who hears of the connection from now on. */
   onLoggedIn(login: LoggedIn): CtlConnOwner;
   /** It failed, and the connection is closed or closing. */
@@ -147,6 +149,8 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
   }
 
   #letIn(greeting: Greeting, grant: Grant, proof: string): void {
+    const reason = this.#events.whyNotIn(grant, greeting.instance);
+    if (reason !== null) return this.#refuse(reason);
     this.#conn.onReleased = null;
     this.#events.onStrangerGone(this);
     this.#successor = this.#events.onLoggedIn({

@@ -14,6 +14,8 @@ export interface Grant {
   readonly token: string | null;
   /** The public ports that may be asked for, in rising order; null is any. */
   readonly ports: readonly PortRange[] | null;
+  /** The most clients at a time. */
+  readonly maxClients: number;
   /** The most tunnels at a time. */
   readonly maxTunnels: number;
   /** The most connections at a time on all of its public ports. */
@@ -24,19 +26,25 @@ export interface Grant {
   readonly bind: string;
 }
 
-/** The grants of a configuration, at least one. */
-export function grantsOf({ token, tokens, publicBind }: ServerConfig): Grant[] {
+/**
+ * The grants of a configuration, at least one.
+ *
+ * @param config The configuration.
+ * @param maxClients The most clients of a token that does not say.
+ */
+export function grantsOf({ token, tokens, publicBind }: ServerConfig, maxClients: number): Grant[] {
   const named = tokens.map((rules) => ({
     name: rules.name,
     token: rules.token,
     ports: rules.ports,
+    maxClients: rules.maxClients ?? maxClients,
     maxTunnels: rules.maxTunnels ?? Infinity,
     maxConnections: rules.maxConnections ?? Infinity,
     maxConnectionsPerTunnel: rules.maxConnectionsPerTunnel ?? Infinity,
     bind: rules.publicBind ?? publicBind,
   }));
   const unlimited = { maxTunnels: Infinity, maxConnections: Infinity, maxConnectionsPerTunnel: Infinity };
-  const unnamed = { name: null, token, ports: null, ...unlimited, bind: publicBind };
+  const unnamed = { name: null, token, ports: null, maxClients, ...unlimited, bind: publicBind };
   // without any token there is one grant, for whoever is on this host
   const all = token === null && named.length > 0 ? named : [unnamed, ...named];
   return all.map((grant, id) => ({ id, ...grant }));
