@@ -46,6 +46,7 @@ class Scene {
     const owner = {
       account: new TokenAccount(0, counts, new TokenShares(rules, counts)),
       onIdle() {},
+      onUnfreed() {},
       onSilent() {},
       onUnserved() {},
       onProxyClosed() {},
@@ -59,7 +60,7 @@ class Scene {
     const visitor = stage.connect(BUFFER_BYTES);
     this.user = visitor.peer;
     stage.step(2);
-    const visits = { serve() {}, onPublicClosed() {} };
+    const visits = { serve() {}, onUnservedClosed() {} };
     this.conn.start(new PublicConn(visitor.socket, 1, ROW, portPlaceOf(0, 1), stage.loop.now, visits, () => {}));
     const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
     encodeStartRsp(frame, SESSION, START_CONNECTED);

@@ -27,6 +27,9 @@ import { ProxyPool } from "../core/server/relay/proxy_pool.ts";
 import { PublicConn } from "../core/server/relay/public_conn.ts";
 import { ConnectionCounts, Held, portPlaceOf } from "../core/server/connection_counts.ts";
 import { TokenAccount, TokenShares } from "../core/server/token_shares.ts";
+import { Sweep } from "../core/server/relay/sweep.ts";
+import { type TicketHolder, Tickets } from "../core/server/relay/tickets.ts";
+import type { Ticket } from "../core/protocol/ticket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
@@ -55,14 +58,14 @@ class Scene {
   readonly stage: Stage;
   readonly pool: ProxyPool;
   readonly counters = new RelayCounters(1, 3).block(0);
-  /** Tickets that are good, oldest first. */
-  readonly tickets: ProxyId[] = [];
+  /** What was asked for and is good, oldest first. */
+  readonly #asked = new Map<ProxyId, Ticket>();
   /** What went by the ctl_conn. */
   readonly told: string[] = [];
   /** PublicConns that have no ProxyConn, as the acceptor is told. */
   waiting = 0;
   readonly #pipes: PipePool;
-  #lastProxy = 0;
+  readonly #tickets: Tickets<TicketHolder>;
   /** What the client makes the server hold. */
   readonly counts = new ConnectionCounts(GRANT + 1);
 
@@ -75,29 +78,53 @@ class Scene {
         this.told.push(`end ${proxy} ${session} ${total}`),
       reset: (proxy: ProxyId, session: SessionNo) => this.told.push(`reset ${proxy} ${session}`),
     };
-    const requests = {
-      request: () => {
-        this.tickets.push(++this.#lastProxy as ProxyId);
-        return this.#lastProxy as ProxyId;
-      },
-      revoke: (proxy: ProxyId) => {
-        this.tickets.splice(this.tickets.indexOf(proxy), 1);
-      },
+    const sweep = new Sweep(stage.loop);
+    this.#tickets = new Tickets(stage.loop, 0, 1, sweep, (_, proxy, ticket) => this.#asked.set(proxy, ticket));
+    const owner = {
+      request: (pool: ProxyPool) => void this.#tickets.issue(this.#holder(pool)),
+      watch: (pool: ProxyPool) => sweep.watch(pool),
     };
     const rules = { descriptors: Infinity, maxConnections: Array(GRANT + 1).fill(maxConnections), poolCount };
     this.counts.count(Held.CLIENTS, GRANT, 1);
     const account = new TokenAccount(GRANT, this.counts, new TokenShares(rules, this.counts));
-    this.pool = new ProxyPool(7 as ControlId, account, around, notices, requests, poolCount);
+    this.pool = new ProxyPool(7 as ControlId, account, around, notices, owner, poolCount);
+  }
+
+  /** Notes which tickets have expired. */
+  #holder(pool: ProxyPool): TicketHolder {
+    return {
+      control: pool.control,
+      isLost: pool.isLost,
+      has: (proxy) => pool.has(proxy),
+      onTicketExpired: (proxy) => {
+        this.#asked.delete(proxy);
+        pool.onTicketExpired();
+      },
+    };
+  }
+
+  /** The ProxyConns whose tickets are good, oldest first. */
+  get tickets(): ProxyId[] {
+    return this.pool.isLost ? [] : [...this.#asked.keys()];
   }
 
   /** A ProxyConn comes with the oldest ticket. */
   arrive(): { id: ProxyId; far: Peer } {
-    const id = this.tickets.shift();
-    if (id === undefined) throw new Error("No ProxyConn was asked for");
     const { socket, peer } = this.stage.connect();
+    const id = this.#redeem();
     this.pool.add(id, socket);
     this.stage.step(2);
     return { id, far: peer };
+  }
+
+  /** Shows the oldest ticket: the number of the ProxyConn. */
+  #redeem(): ProxyId {
+    for (const [id, ticket] of this.#asked) {
+      assert(this.#tickets.redeem(id, ticket) !== null, "its ticket is good");
+      this.#asked.delete(id);
+      return id;
+    }
+    throw new Error("No ProxyConn was asked for");
   }
 
   /**
@@ -124,8 +151,7 @@ class Scene {
     for (let i = 0; i < count; i++) {
       const again = i === 0 ? fd : duplicate(fd);
       if (again < 0) break;
-      this.#lastProxy++;
-      this.pool.add(this.#lastProxy as ProxyId, new StreamSocket(this.stage.loop, again));
+      this.pool.add(this.#redeem(), new StreamSocket(this.stage.loop, again));
     }
     for (const each of spare) close(each);
     this.stage.step(count / EVENTS_IN_A_TURN + 1);
@@ -341,6 +367,83 @@ testPool("a crowd asks for 256 ProxyConns at a time", 4, (s) => {
   assertEquals([s.tickets.length, s.pool.waiting], [256, 299], "another one takes its place at once");
 });
 
+testPool("a crowd at one tunnel delays a PublicConn of another one by one turn", 0, (s) => {
+  for (let i = 0; i < 100; i++) s.visit(1);
+  const [second, third] = [s.visit(2), s.visit(3)];
+  second.sendAll("second");
+  third.sendAll("third");
+  const tunnels = Array.from({ length: 6 }, () => s.start(s.arrive().far).tunnel as number);
+  assertEquals(tunnels, [1, 2, 3, 1, 1, 1]);
+});
+
+testPool("of a crowd that leaves before it is served nothing is left", 0, (s, stage) => {
+  const crowd = Array.from({ length: 300 }, (_, i) => s.visit(1 + i % 3));
+  for (const user of crowd.slice(1)) user.reset();
+  stage.step(4);
+  assertEquals(s.pool.waiting, 1);
+  s.start(s.arrive().far);
+  assertEquals(s.pool.waiting, 0);
+});
+
+testPool("a client at rest has no timer", 3, (s, stage) => {
+  s.takeNotices();
+  for (let i = 0; i < 3; i++) s.arrive();
+  assert(stage.loop.timers.size > 0, "tickets were to expire");
+  s.pass(12);
+  assertEquals([s.tickets.length, stage.loop.timers.size], [0, 0]);
+  s.visit();
+  assert(stage.loop.timers.size > 0, "a ticket may expire again");
+});
+
+testPool("a ProxyConn that the client does not free is closed, and the session is complete", 1, (s, stage) => {
+  s.takeNotices();
+  const { id, far } = s.arrive();
+  const user = s.visit();
+  const { session } = s.start(far);
+  s.answer(far, session, START_CONNECTED);
+  user.sendAll("question");
+  user.finish();
+  far.sendAll("answer");
+  s.pool.proxy(id)!.onShutdownPeer(session, 6);
+  stage.step(4);
+  assertEquals([s.pool.proxy(id)?.state, user.text(), user.state], ["finished", "answer", "end"]);
+  stage.until(() => !s.pool.proxy(id)!.hasUnsent, "the client's kernel has all of it");
+  s.pass(14);
+  assertEquals([s.pool.proxy(id)?.state, far.state], ["finished", "open"]);
+  s.pass(3);
+  assertEquals(s.pool.proxy(id), undefined);
+  assertEquals([far.text(), far.state], ["question", "end"]);
+});
+
+testPool("a ProxyConn whose client still takes what is left of the session may be freed later", 1, (s, stage) => {
+  s.takeNotices();
+  const { id, far } = s.arrive();
+  const user = s.visit();
+  const { session } = s.start(far);
+  s.answer(far, session, START_CONNECTED);
+  const bytes = noise(1, 6_000_000);
+  let sent = 0;
+  stage.until(() => {
+    sent += user.send(bytes.subarray(sent));
+    // the client takes as much as lets the server be finished, and leaves the rest in the server's kernel
+    if (sent < bytes.length) far.read(100_000);
+    return sent === bytes.length;
+  }, "everything is sent");
+  user.finish();
+  s.pool.proxy(id)!.onShutdownPeer(session, 0);
+  stage.until(() => {
+    if (s.pool.proxy(id)!.state !== "finished") far.read(10_000);
+    return s.pool.proxy(id)!.state === "finished";
+  }, "the server is finished");
+  assert(s.pool.proxy(id)!.hasUnsent);
+  s.pass(40);
+  assertEquals(s.pool.proxy(id)?.state, "finished");
+  stage.until(() => far.read().count === bytes.length, "the rest");
+  s.pool.proxy(id)!.onFree(session);
+  stage.step();
+  assertEquals(s.pool.proxy(id)?.state, "idle");
+});
+
 testPool("a PublicConn that waits in vain is reset after fifteen seconds", 0, (s, stage) => {
   const user = s.visit();
   s.pass(14);
@@ -514,15 +617,16 @@ testPool("when no other ProxyConn is there, the PublicConn of a dead one is the 
   assertEquals(far.text(), "kept");
 });
 
-testPool("a PublicConn outlives 20,000 idle ProxyConns that die at once", 1, (s, stage) => {
+testPool("a PublicConn outlives 20,000 idle ProxyConns that die at once", MOST_DEAD, (s, stage) => {
   s.takeNotices();
-  const { far } = s.arrive();
   const idle = s.addIdle(MOST_DEAD);
   // its event is seen together with no more than a few of those of the dead
   const user = s.comes();
   user.sendAll("here");
   idle.reset();
   stage.step(2);
+  assertEquals(s.pool.waiting, 1);
+  const { far } = s.arrive();
   s.start(far);
   stage.until(() => far.read().count === 4, "the payload");
 });

@@ -1,61 +1,55 @@
-// The ProxyConns of one client on one relay Worker, and the PublicConns that wait for one.
+// The ProxyConns of one client on one relay Worker: how many are kept ready, which is used next, and who gets it.
 import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
-import type { Notice } from "../../protocol/notice_reader.ts";
-import { ProtocolError } from "../../protocol/protocol_error.ts";
-import { decodeStartNoticesRsp } from "../../protocol/proxy_frame.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
+import { LinkedList } from "../../reactor/linked_list.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
-import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
-import { NoticeConn, type NoticeConnEvents } from "../../relay/notice_conn.ts";
 import type { Notices } from "../../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { PortPlace } from "../connection_counts.ts";
 import type { TokenAccount } from "../token_shares.ts";
 import type { PublicConn, PublicConnOwner } from "./public_conn.ts";
+import { ServerNotices, type ServerNoticesOwner } from "./server_notices.ts";
 import { ASK_AFTER_MS, ServerProxyConn, type ServerProxyOwner } from "./server_proxy_conn.ts";
+import type { Swept } from "./sweep.ts";
+import type { TicketHolder } from "./tickets.ts";
+import { VisitorQueue } from "./visitor_queue.ts";
 
-const SWEEP_MS = 1000;
 /** Ms after which an idle ProxyConn beyond the ones kept ready is closed. */
 const SURPLUS_IDLE_MS = 10_000;
 /** Ms for which a PublicConn waits for a ProxyConn. */
 const PUBLIC_WAIT_MS = 15_000;
-/** Ms for which a ticket is good; then another ProxyConn is asked for. */
-const TICKET_MS = 10_000;
+/** Ms within which a client that has everything of a session frees its ProxyConn, or it is not used again. */
+const FREE_MS = 15_000;
 /** Most ProxyConns that a client is asked for at a time. */
 const MOST_TICKETS = 256;
 
-/** Asks the client for a ProxyConn, by way of the control Worker. */
-export interface ProxyRequests {
-  /** Makes a ticket and sends it; returns the number of the ProxyConn to come. */
-  request(pool: ProxyPool): ProxyId;
-  /** The ticket is not good any more. */
-  revoke(proxy: ProxyId): void;
+/** What a pool needs of its Worker. */
+export interface ProxyPoolOwner {
+  /** Asks the client for a ProxyConn. */
+  request(pool: ProxyPool): void;
+  /** The pool has something that may expire, and is to be swept. */
+  watch(pool: ProxyPool): void;
 }
 
 /** See the file's head. One thread. */
-export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget, Notices, NoticeConnEvents {
+export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNoticesOwner, TicketHolder, Swept {
   /** The client's Control. */
   readonly control: ControlId;
   /** The account of the client's token. */
   readonly account: TokenAccount;
   readonly #around: RelaySurroundings;
   readonly #loop: EventLoop;
-  readonly #notices: Notices;
-  readonly #requests: ProxyRequests;
+  readonly #owner: ProxyPoolOwner;
+  readonly #notices: ServerNotices;
   readonly #poolCount: number;
   readonly #proxies = new Map<ProxyId, ServerProxyConn>();
   /** Used last first, so that the surplus grows old at the front. */
-  readonly #idle: ServerProxyConn[] = [];
-  readonly #waiting: PublicConn[] = [];
-  /** Asked for and not here yet, with the time of asking. */
-  readonly #tickets = new Map<ProxyId, number>();
-  readonly #sweep = new Timer(this);
-  /** By the client's relay Worker at the other end, which has the ProxyConns whose numbers leave that remainder. */
-  readonly #noticeConns = new Map<number, NoticeConn>();
-  /** Has not been answered yet. */
-  #newNoticeConn: NoticeConn | null = null;
-  /** How many relay Workers the client has, 0 until the first notice connection tells. */
-  #clientWorkers = 0;
+  readonly #idle = new LinkedList<ServerProxyConn>();
+  /** Finished here, and not yet freed by the client; in the order of finishing. */
+  readonly #unfreed = new LinkedList<ServerProxyConn>();
+  readonly #queue = new VisitorQueue();
+  /** ProxyConns that were asked for and are not here yet. */
+  #asked = 0;
   #lost = false;
 
   /** Makes an empty pool and asks for the first ProxyConns. */
@@ -63,37 +57,67 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     control: ControlId,
     account: TokenAccount,
     around: RelaySurroundings,
-    notices: Notices,
-    requests: ProxyRequests,
+    byCtlConn: Notices,
+    owner: ProxyPoolOwner,
     poolCount: number,
   ) {
     this.control = control;
     this.account = account;
     this.#around = around;
     this.#loop = around.loop;
-    this.#notices = notices;
-    this.#requests = requests;
+    this.#owner = owner;
+    this.#notices = new ServerNotices(around, byCtlConn, account, this);
     this.#poolCount = poolCount;
-    this.#loop.setTimer(this.#sweep, SWEEP_MS);
     this.#ask();
   }
 
   /** How many PublicConns wait. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#queue.length;
+  }
+
+  /** The ctl_conn is gone. */
+  get isLost(): boolean {
+    return this.#lost;
+  }
+
+  /** The ProxyConn of that number. */
+  proxy(id: ProxyId): ServerProxyConn | undefined {
+    return this.#proxies.get(id);
+  }
+
+  /** Whether there is a ProxyConn of that number. */
+  has(id: ProxyId): boolean {
+    return this.#proxies.has(id);
   }
 
   /** Serves a PublicConn: on an idle ProxyConn, or as soon as there is one. */
   serve(conn: PublicConn): void {
     if (this.#lost) return conn.giveUp();
-    if (!this.#start(conn)) this.#waiting.push(conn);
+    if (!this.#start(conn)) {
+      this.#queue.push(conn);
+      this.#owner.watch(this);
+    }
+    this.#ask();
+  }
+
+  /** A PublicConn whose ProxyConn was dead gets another one, before all others. */
+  onUnserved(conn: PublicConn): void {
+    if (this.#lost) return conn.giveUp();
+    conn.settled = false;
+    conn.socket.task = conn;
+    if (!this.#start(conn)) {
+      this.#queue.putBack(conn);
+      this.#owner.watch(this);
+    }
     this.#ask();
   }
 
   /** Whether an idle ProxyConn has taken it. All of them may be dead by now, and that is thousands: no recursion. */
   #start(conn: PublicConn): boolean {
-    for (let proxy = this.#takeIdle(); proxy !== undefined; proxy = this.#takeIdle()) {
-      if (this.#startOn(proxy, conn)) return true;
+    for (let proxy = this.#idle.pop(); proxy !== null; proxy = this.#idle.pop()) {
+      if (proxy.socket.failed || proxy.socket.hungUp) proxy.close();
+      else if (this.#startOn(proxy, conn)) return true;
     }
     return false;
   }
@@ -106,125 +130,10 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     return false;
   }
 
-  #takeIdle(): ServerProxyConn | undefined {
-    for (let proxy = this.#idle.pop(); proxy !== undefined; proxy = this.#idle.pop()) {
-      if (proxy.state === "idle" && !proxy.socket.failed && !proxy.socket.hungUp) return proxy;
-      proxy.close();
-    }
-  }
-
-  /** Takes in a connection that has shown its ticket. */
-  add(id: ProxyId, socket: StreamSocket): void {
-    this.#tickets.delete(id);
-    // not even asked for again: there is no room for it
-    if (this.#waiting.length === 0 && !this.account.mayKeepSpare) return socket.close();
-    const proxy = new ServerProxyConn(id, socket, this.#around, this);
-    this.#proxies.set(id, proxy);
-    this.onIdle(proxy);
-    this.#around.loop.enqueue(proxy);
-    // a crowd needs more than may be asked for at a time
-    this.#ask();
-  }
-
-  /** The ProxyConn of that number. */
-  proxy(id: ProxyId): ServerProxyConn | undefined {
-    return this.#proxies.get(id);
-  }
-
-  /** The end of a direction, told beside the ctl_conn where there is a way. */
-  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void {
-    (this.#noticeConnOf(proxy) ?? this.#notices).shutdownPeer(proxy, session, total, urgent);
-  }
-
-  /** A reset, told beside the ctl_conn where there is a way. */
-  reset(proxy: ProxyId, session: SessionNo): void {
-    (this.#noticeConnOf(proxy) ?? this.#notices).reset(proxy, session);
-  }
-
-  #noticeConnOf(proxy: ProxyId): NoticeConn | undefined {
-    return this.#clientWorkers === 0 ? undefined : this.#noticeConns.get(proxy % this.#clientWorkers);
-  }
-
-  /** Whether this ProxyConn should become a notice connection: the Worker at its other end has none. */
-  #lacksNoticeConn(proxy: ServerProxyConn): boolean {
-    return this.#newNoticeConn === null && this.#noticeConnOf(proxy.id) === undefined;
-  }
-
-  #startNotices(proxy: ServerProxyConn): void {
-    const socket = proxy.startNotices();
-    if (socket === null) return;
-    this.#newNoticeConn = new NoticeConn(this.#around, proxy.id, socket, true, this);
-    this.account.countNotices(1);
-  }
-
-  /** The client has taken a notice connection up. */
-  onNoticesResponse(conn: NoticeConn, frame: DataView): void {
-    const workers = decodeStartNoticesRsp(frame);
-    // the numbers of ProxyConns would lead to other notice connections than they have led to
-    if (this.#clientWorkers !== 0 && workers !== this.#clientWorkers) {
-      throw new ProtocolError(`StartNoticesRsp of ${workers} relay Workers, which were ${this.#clientWorkers}`);
-    }
-    this.#clientWorkers = workers;
-    this.#newNoticeConn = null;
-    this.#noticeConns.set(conn.id % this.#clientWorkers, conn);
-  }
-
-  /** A notice that did not come by the ctl_conn. */
-  onNotice(notice: Notice): void {
-    const proxy = this.#proxies.get(notice.proxy);
-    switch (notice.type) {
-      case "NotifyProxyShutdownPeerConn":
-        return proxy?.onShutdownPeer(notice.session, notice.total);
-      case "FreeProxyConnReq":
-        return proxy?.onFree(notice.session);
-      case "ResetSession":
-        return proxy?.onReset(notice.session);
-      default:
-        return notice satisfies never;
-    }
-  }
-
-  /** Notices may be lost: the sessions that relied on it end by FIN, and their ProxyConns are not used again. */
-  onNoticesClosed(conn: NoticeConn): void {
-    this.account.countNotices(-1);
-    if (this.#newNoticeConn === conn) this.#newNoticeConn = null;
-    const worker = this.#clientWorkers === 0 ? -1 : conn.id % this.#clientWorkers;
-    if (this.#noticeConns.get(worker) !== conn) return;
-    this.#noticeConns.delete(worker);
-    for (const proxy of [...this.#proxies.values()]) if (proxy.id % this.#clientWorkers === worker) proxy.orphan();
-  }
-
-  /** An idle ProxyConn serves whoever waits longest. */
-  onIdle(proxy: ServerProxyConn): void {
-    if (proxy.socket.failed || proxy.socket.hungUp) return proxy.close();
-    for (let conn = this.#waiting.shift(); conn !== undefined; conn = this.#waiting.shift()) {
-      if (conn.settled) continue;
-      if (!this.#startOn(proxy, conn)) this.#waiting.unshift(conn);
-      return;
-    }
-    if (this.#lacksNoticeConn(proxy)) return this.#startNotices(proxy);
-    this.#idle.push(proxy);
-  }
-
-  /**
-   * What has forgotten one has forgotten all that were silent for as long: no PublicConn waits for them one by one, and no
-   * end of a stream is told by a notice connection that nobody may hear.
-   */
-  onSilent(proxy: ServerProxyConn): void {
-    for (const idle of this.#idle.filter(({ isDoubtful }) => isDoubtful)) idle.close();
-    const notices = this.#noticeConnOf(proxy.id);
-    if (notices === undefined || this.#loop.now - notices.lastHeard <= ASK_AFTER_MS) return;
-    notices.close();
-    this.onNoticesClosed(notices);
-  }
-
-  /** A PublicConn whose ProxyConn was dead gets another one, before all others. */
-  onUnserved(conn: PublicConn): void {
-    if (this.#lost) return conn.giveUp();
-    conn.settled = false;
-    conn.socket.task = conn;
-    if (!this.#start(conn)) this.#waiting.unshift(conn);
-    this.#ask();
+  /** A PublicConn is closed that had no ProxyConn. */
+  onUnservedClosed(conn: PublicConn): void {
+    this.#queue.remove(conn);
+    this.onPublicClosed(conn.place);
   }
 
   /** A PublicConn is closed. */
@@ -232,39 +141,122 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
     this.account.publicClosed(place);
   }
 
+  /** Takes in a connection that has shown its ticket. */
+  add(id: ProxyId, socket: StreamSocket): void {
+    this.#asked--;
+    if (this.waiting === 0 && !this.account.mayKeepSpare) {
+      // not even asked for again before the next sweep: there is no room for it
+      this.#owner.watch(this);
+      return socket.close();
+    }
+    const proxy = new ServerProxyConn(id, socket, this.#around, this);
+    this.#proxies.set(id, proxy);
+    this.onIdle(proxy);
+    this.#loop.enqueue(proxy);
+    // a crowd needs more than may be asked for at a time
+    this.#ask();
+  }
+
+  /** An idle ProxyConn serves the PublicConn whose turn it is. */
+  onIdle(proxy: ServerProxyConn): void {
+    this.#unfreed.remove(proxy);
+    if (proxy.socket.failed || proxy.socket.hungUp) return proxy.close();
+    const conn = this.#queue.next();
+    if (conn !== null) {
+      if (this.#startOn(proxy, conn)) return;
+      this.#queue.putBack(conn);
+      this.#ask();
+    } else if (this.#notices.lacks(proxy)) {
+      this.#notices.start(proxy);
+    } else {
+      this.#idle.push(proxy);
+      if (this.#idle.length > this.#poolCount) this.#owner.watch(this);
+    }
+  }
+
+  /** A ProxyConn waits for the client to free it. */
+  onUnfreed(proxy: ServerProxyConn): void {
+    this.#unfreed.push(proxy);
+    this.#owner.watch(this);
+  }
+
+  /**
+   * What has forgotten one has forgotten all that were silent for as long: no PublicConn waits for them one by one, and no
+   * end of a stream is told by a notice connection that nobody may hear.
+   */
+  onSilent(proxy: ServerProxyConn): void {
+    for (let idle = this.#idle.first; idle !== null && idle.isDoubtful; idle = this.#idle.first) idle.close();
+    this.#notices.onSilent(proxy.id, ASK_AFTER_MS);
+  }
+
   /** A closed ProxyConn is forgotten. */
   onProxyClosed(proxy: ServerProxyConn): void {
     this.#proxies.delete(proxy.id);
-    const place = this.#idle.indexOf(proxy);
-    if (place >= 0) this.#idle.splice(place, 1);
+    proxy.list?.remove(proxy);
     if (!this.#lost) this.#ask();
+  }
+
+  /** Tells the client the end of a direction. */
+  shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void {
+    this.#notices.shutdownPeer(proxy, session, total, urgent);
+  }
+
+  /** Tells the client of a reset. */
+  reset(proxy: ProxyId, session: SessionNo): void {
+    this.#notices.reset(proxy, session);
+  }
+
+  /** The sessions that relied on the notices end by FIN, and their ProxyConns are not used again. */
+  onNoticesLost(isConcerned: (proxy: ProxyId) => boolean): void {
+    for (const proxy of [...this.#proxies.values()]) if (isConcerned(proxy.id)) proxy.orphan();
   }
 
   /** Asks for as many as wait, plus the ones kept ready while the token may have more. */
   #ask(): void {
     if (this.#lost) return;
-    const ready = this.account.mayKeepSpare ? this.#poolCount - this.#idle.length : 0;
-    const wanted = Math.min(this.#waiting.length + ready, MOST_TICKETS);
-    while (this.#tickets.size < wanted) this.#tickets.set(this.#requests.request(this), this.#loop.now);
+    let ready = this.#poolCount - this.#idle.length;
+    if (ready > 0 && !this.account.mayKeepSpare) {
+      ready = 0;
+      this.#owner.watch(this);
+    }
+    const wanted = Math.min(this.#queue.length + ready, MOST_TICKETS);
+    while (this.#asked < wanted) {
+      this.#asked++;
+      this.#owner.request(this);
+    }
   }
 
-  /** Every second: closes the surplus, gives up who waited too long, and replaces tickets that nobody came with. */
-  onTimer(): void {
-    const { now } = this.#loop;
-    while (this.#idle.length > this.#poolCount && now - this.#idle[0].idleSince > SURPLUS_IDLE_MS) {
-      this.#idle[0].close();
-    }
-    while (this.#waiting.length > 0 && (this.#waiting[0].settled || now - this.#waiting[0].since > PUBLIC_WAIT_MS)) {
-      const conn = this.#waiting.shift()!;
-      if (!conn.settled) conn.giveUp();
-    }
-    for (const [id, since] of this.#tickets) {
-      if (now - since < TICKET_MS) break;
-      this.#tickets.delete(id);
-      this.#requests.revoke(id);
-    }
+  /** Another ProxyConn is asked for, if it is still needed. */
+  onTicketExpired(): void {
+    this.#asked--;
     this.#ask();
-    this.#loop.setTimer(this.#sweep, SWEEP_MS);
+  }
+
+  /** Closes the surplus, gives up PublicConns that have waited too long, and ProxyConns that nobody frees. */
+  sweep(now: number): boolean {
+    const idle = this.#idle;
+    while (idle.length > this.#poolCount && now - idle.first!.idleSince > SURPLUS_IDLE_MS) idle.first!.close();
+    for (;;) {
+      const conn = this.#queue.expired(now - PUBLIC_WAIT_MS);
+      if (conn === null) break;
+      conn.giveUp();
+    }
+    this.#closeUnfreed(now);
+    this.#ask();
+    const isShort = idle.length + this.#asked < this.#poolCount;
+    return isShort || this.waiting > 0 || idle.length > this.#poolCount || this.#unfreed.length > 0;
+  }
+
+  /** What the client's kernel has taken arrives without the ProxyConn; as long as it takes more, the session goes on there. */
+  #closeUnfreed(now: number): void {
+    for (let proxy = this.#unfreed.first; proxy !== null && now - proxy.idleSince > FREE_MS;) {
+      if (proxy.hasUnsent) {
+        proxy.idleSince = Math.floor(now);
+        this.#unfreed.remove(proxy);
+        this.#unfreed.push(proxy);
+      } else proxy.close();
+      proxy = this.#unfreed.first;
+    }
   }
 
   /** The process is about to end in order. */
@@ -275,17 +267,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, TimerTarget
   /** The ctl_conn is gone: sessions go on without it, and everything else ends. */
   lose(): void {
     this.#lost = true;
-    this.#loop.timers.clear(this.#sweep);
-    for (const id of this.#tickets.keys()) this.#requests.revoke(id);
-    this.#tickets.clear();
-    for (const conn of this.#waiting.splice(0)) if (!conn.settled) conn.giveUp();
-    for (const conn of [this.#newNoticeConn, ...this.#noticeConns.values()]) {
-      if (conn === null) continue;
-      conn.close();
-      this.account.countNotices(-1);
-    }
-    this.#newNoticeConn = null;
-    this.#noticeConns.clear();
+    for (let conn = this.#queue.next(); conn !== null; conn = this.#queue.next()) conn.giveUp();
+    this.#notices.close();
     for (const proxy of [...this.#proxies.values()]) proxy.orphan();
   }
 }

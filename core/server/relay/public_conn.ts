@@ -1,5 +1,6 @@
 // A PublicConn until it has a ProxyConn: it waits, first for its readiness to be known, and may go away meanwhile.
 import type { Task } from "../../reactor/event_loop.ts";
+import type { Linked, LinkedList } from "../../reactor/linked_list.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import type { TunnelRow } from "../../relay/counters.ts";
 import type { PortPlace } from "../connection_counts.ts";
@@ -9,11 +10,17 @@ export interface PublicConnOwner {
   /** Serves one, whose first event has told whether there is payload already. */
   serve(conn: PublicConn): void;
   /** One is closed that had no ProxyConn. */
-  onPublicClosed(place: PortPlace): void;
+  onUnservedClosed(conn: PublicConn): void;
 }
 
 /** One connection of a PublicClient. One thread. */
-export class PublicConn implements Task {
+export class PublicConn implements Task, Linked<PublicConn> {
+  /** Where it waits. Kept by the list, as the other two. */
+  list: LinkedList<PublicConn> | null = null;
+  /** What comes before it there. */
+  before: PublicConn | null = null;
+  /** What comes after it there. */
+  after: PublicConn | null = null;
   /** Kept by the loop. */
   queued: boolean = false;
   /** Its socket. */
@@ -86,6 +93,6 @@ export class PublicConn implements Task {
   giveUp(): void {
     this.settled = true;
     this.socket.reset();
-    this.#owner.onPublicClosed(this.place);
+    this.#owner.onUnservedClosed(this);
   }
 }

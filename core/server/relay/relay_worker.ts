@@ -1,7 +1,6 @@
 // A relay Worker of the server: PublicConn <-> ProxyConn.
 import { close } from "../../../ffi/descriptor.ts";
-import type { ControlId, ProxyId } from "../../protocol/ids.ts";
-import { newTicket, sameTicket, type Ticket } from "../../protocol/ticket.ts";
+import type { ControlId } from "../../protocol/ids.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { StreamSocket } from "../../reactor/stream_socket.ts";
@@ -29,27 +28,24 @@ import {
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
 import { ConnectionCounts, type PortPlace } from "../connection_counts.ts";
 import { TokenAccount, TokenShares } from "../token_shares.ts";
-import { ProxyPool, type ProxyRequests } from "./proxy_pool.ts";
+import { ProxyPool, type ProxyPoolOwner } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
+import { Sweep } from "./sweep.ts";
+import { Tickets } from "./tickets.ts";
 import { WaitingRoom } from "../waiting_room.ts";
 import { CONTROL, MOST_TUNNELS, type RelayConfig } from "../worker_config.ts";
 
-interface Expected {
-  readonly pool: ProxyPool;
-  readonly ticket: Ticket;
-}
-
-class ServerRelay implements Reactor, ProxyRequests {
+class ServerRelay implements Reactor, ProxyPoolOwner {
   readonly #context: ReactorContext;
   readonly #config: RelayConfig;
   readonly #around: RelaySurroundings;
   readonly #pools = new Map<ControlId, ProxyPool>();
-  readonly #tickets = new Map<ProxyId, Expected>();
+  readonly #sweep: Sweep;
+  readonly #tickets: Tickets<ProxyPool>;
   readonly #drain: DrainWatch;
   readonly #room: WaitingRoom;
   readonly #counts: ConnectionCounts;
   readonly #shares: TokenShares;
-  #lastProxy = 0;
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
@@ -59,6 +55,11 @@ class ServerRelay implements Reactor, ProxyRequests {
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
     this.#counts = new ConnectionCounts(config.grants, config.counts);
     this.#shares = new TokenShares(config.shares, this.#counts);
+    this.#sweep = new Sweep(context.loop);
+    // numbers tell the control Worker which relay Worker has the ProxyConn: see `forward` there
+    this.#tickets = new Tickets(context.loop, config.index, config.relays, this.#sweep, (control, proxy, ticket) => {
+      sendNeedProxy(context.mailbox, CONTROL, control, proxy, config.index, ticket);
+    });
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
     new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
   }
@@ -118,15 +119,13 @@ class ServerRelay implements Reactor, ProxyRequests {
   /** One closure for all PublicConns. */
   readonly #onWaiting = (change: 1 | -1): void => this.#room.count(this.#config.index, change);
 
-  /** A ticket is good once. */
   #onProxyConn({ fd, proxy, ticket }: ProxyConnRecord): void {
-    const expected = this.#tickets.get(proxy);
-    if (expected === undefined || !sameTicket(expected.ticket, ticket)) {
+    const pool = this.#tickets.redeem(proxy, ticket);
+    if (pool === null) {
       close(fd);
       return this.#context.log("debug", "ProxyConn is refused", { reason: `no such ticket for ProxyConn ${proxy}` });
     }
-    this.#tickets.delete(proxy);
-    expected.pool.add(proxy, new StreamSocket(this.#context.loop, fd));
+    pool.add(proxy, new StreamSocket(this.#context.loop, fd));
   }
 
   #onControlUp(control: ControlId, grant: number): void {
@@ -150,26 +149,18 @@ class ServerRelay implements Reactor, ProxyRequests {
 
   #onControlLost(control: ControlId): void {
     const pool = this.#pools.get(control);
+    if (pool === undefined) return;
     this.#pools.delete(control);
-    pool?.lose();
+    pool.lose();
+    this.#sweep.forget(pool);
   }
 
-  /** Numbers tell the control Worker which relay Worker has the ProxyConn: see `relayOf` there. */
-  request(pool: ProxyPool): ProxyId {
-    const { index, relays } = this.#config;
-    let proxy: number;
-    do {
-      this.#lastProxy = this.#lastProxy + 1 > 0xffff_ffff / relays - 2 ? 1 : this.#lastProxy + 1;
-      proxy = this.#lastProxy * relays + index;
-    } while (this.#tickets.has(proxy as ProxyId) || pool.proxy(proxy as ProxyId) !== undefined);
-    const ticket = newTicket();
-    this.#tickets.set(proxy as ProxyId, { pool, ticket });
-    sendNeedProxy(this.#context.mailbox, CONTROL, pool.control, proxy as ProxyId, index, ticket);
-    return proxy as ProxyId;
+  request(pool: ProxyPool): void {
+    this.#tickets.issue(pool);
   }
 
-  revoke(proxy: ProxyId): void {
-    this.#tickets.delete(proxy);
+  watch(pool: ProxyPool): void {
+    this.#sweep.watch(pool);
   }
 
   onMessage(): void {}

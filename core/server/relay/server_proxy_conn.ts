@@ -1,5 +1,6 @@
 // A ProxyConn on the server: it starts sessions for PublicConns, and waits for the client to free it after each.
 import { Errno } from "../../../ffi/errno.ts";
+import { unsentBytes } from "../../../ffi/socket.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import {
   decodeStartRsp,
@@ -13,6 +14,7 @@ import {
   START_REFUSED,
 } from "../../protocol/proxy_frame.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
+import type { Linked, LinkedList } from "../../reactor/linked_list.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { Count } from "../../relay/counters.ts";
@@ -39,6 +41,8 @@ export interface ServerProxyOwner extends Notices {
   readonly account: TokenAccount;
   /** It is idle and may be used again. */
   onIdle(proxy: ServerProxyConn): void;
+  /** It is finished here, and the client has not freed it yet. */
+  onUnfreed(proxy: ServerProxyConn): void;
   /** It did not answer in time, and is closed. */
   onSilent(proxy: ServerProxyConn): void;
   /** It was dead before any payload left: its PublicConn needs another one. */
@@ -50,8 +54,14 @@ export interface ServerProxyOwner extends Notices {
 }
 
 /** See the file's head. One thread. */
-export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements TimerTarget {
-  /** Since when it has been idle, in whole ms of the loop's clock: a fraction would cost an object. */
+export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements TimerTarget, Linked<ServerProxyConn> {
+  /** Which of its owner's lists it is in. Kept by the list, as the other two. */
+  list: LinkedList<ServerProxyConn> | null = null;
+  /** What comes before it there. */
+  before: ServerProxyConn | null = null;
+  /** What comes after it there. */
+  after: ServerProxyConn | null = null;
+  /** Since when it has been idle or finished, in whole ms of the loop's clock: a fraction would cost an object. */
   idleSince: number;
   /** While it is asked: until when the answer is waited for. */
   #asking: Timer | null = null;
@@ -78,6 +88,11 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   /** Whether it has been idle for so long that it is asked first. */
   get isDoubtful(): boolean {
     return this.around.loop.now - this.idleSince > ASK_AFTER_MS;
+  }
+
+  /** Whether the client's kernel has not taken everything yet. */
+  get hasUnsent(): boolean {
+    return unsentBytes(this.socket.fd) > 0;
   }
 
   /**
@@ -222,6 +237,8 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     if (this.#freed) return this.#becomeIdle();
     if (!this.owner.account.mayKeepSpare) return this.close();
     this.#countAsSpare(true);
+    this.idleSince = Math.floor(this.around.loop.now);
+    this.owner.onUnfreed(this);
   }
 
   #becomeIdle(): void {

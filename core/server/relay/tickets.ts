@@ -1,0 +1,96 @@
+// Tickets of one relay Worker: what was asked for, of which client, and until when. A ticket is good once, for its own ProxyConn.
+import type { ControlId, ProxyId } from "../../protocol/ids.ts";
+import { newTicket, sameTicket, type Ticket } from "../../protocol/ticket.ts";
+import type { EventLoop } from "../../reactor/event_loop.ts";
+import type { Sweep, Swept } from "./sweep.ts";
+
+/** Ms for which a ticket is good. */
+const TICKET_MS = 10_000;
+/** ProxyIds are u32. */
+const LAST_ID = 0xffff_ffff;
+
+/** Who waits for a ProxyConn. */
+export interface TicketHolder {
+  /** The client that is asked. */
+  readonly control: ControlId;
+  /** The client has gone: its tickets are worthless. */
+  readonly isLost: boolean;
+  /** Whether it has a ProxyConn of that number. */
+  has(proxy: ProxyId): boolean;
+  /** Nobody has come with the ticket. */
+  onTicketExpired(proxy: ProxyId): void;
+}
+
+interface Issued<Holder> {
+  readonly holder: Holder;
+  readonly ticket: Ticket;
+  /** In ms of the loop's clock. */
+  readonly since: number;
+}
+
+/** See the file's head. One thread. */
+export class Tickets<Holder extends TicketHolder> implements Swept {
+  readonly #loop: EventLoop;
+  readonly #index: number;
+  readonly #relays: number;
+  readonly #sweep: Sweep;
+  readonly #send: (control: ControlId, proxy: ProxyId, ticket: Ticket) => void;
+  /** Oldest first. Those of a client that has gone stay until they expire. */
+  readonly #issued = new Map<ProxyId, Issued<Holder>>();
+  #last = 0;
+
+  /**
+   * Makes an office that has issued none.
+   *
+   * @param loop The Worker's loop.
+   * @param index The Worker's place among the relay Workers: the remainder of the numbers that it gives.
+   * @param relays How many relay Workers there are.
+   * @param sweep Sees that tickets expire.
+   * @param send Tells the client.
+   */
+  constructor(
+    loop: EventLoop,
+    index: number,
+    relays: number,
+    sweep: Sweep,
+    send: (control: ControlId, proxy: ProxyId, ticket: Ticket) => void,
+  ) {
+    this.#loop = loop;
+    this.#index = index;
+    this.#relays = relays;
+    this.#sweep = sweep;
+    this.#send = send;
+  }
+
+  /** Asks for a ProxyConn: the number that it will have. */
+  issue(holder: Holder): ProxyId {
+    let proxy: ProxyId;
+    do {
+      this.#last = this.#last + 1 > LAST_ID / this.#relays - 2 ? 1 : this.#last + 1;
+      proxy = (this.#last * this.#relays + this.#index) as ProxyId;
+    } while (this.#issued.has(proxy) || holder.has(proxy));
+    const ticket = newTicket();
+    this.#issued.set(proxy, { holder, ticket, since: this.#loop.now });
+    this.#sweep.watch(this);
+    this.#send(holder.control, proxy, ticket);
+    return proxy;
+  }
+
+  /** Takes a ticket in: whose it was, or null when there is no such ticket. */
+  redeem(proxy: ProxyId, ticket: Ticket): Holder | null {
+    const issued = this.#issued.get(proxy);
+    if (issued === undefined || issued.holder.isLost || !sameTicket(issued.ticket, ticket)) return null;
+    this.#issued.delete(proxy);
+    return issued.holder;
+  }
+
+  /** Takes back what nobody has come with. */
+  sweep(now: number): boolean {
+    for (const [proxy, { holder, since }] of this.#issued) {
+      if (now - since < TICKET_MS) break;
+      this.#issued.delete(proxy);
+      if (!holder.isLost) holder.onTicketExpired(proxy);
+    }
+    return this.#issued.size > 0;
+  }
+}
