@@ -41,6 +41,7 @@ log_format: json
     poolCount: 5,
     maxUnauthenticated: 60,
     maxUnauthenticatedPerAddress: 61,
+    portHoldMs: 43_000,
     drainTimeoutMs: 6000,
     halfCloseTimeoutMs: 9000,
     heartbeatIntervalMs: 7000,

@@ -16,6 +16,7 @@ import { newTunnelReq } from "./support/messages.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 
 const HEARTBEAT_MS = 10_000;
+const HOLD_MS = 60_000;
 const ANYTHING = grant();
 
 /** A map, and what it had done. */
@@ -31,7 +32,11 @@ class Town implements ControlMapActions {
   constructor(stage: Stage) {
     this.stage = stage;
     const heartbeats = { heartbeatIntervalMs: HEARTBEAT_MS, heartbeatTimeoutMs: 3 * HEARTBEAT_MS };
-    this.map = new ControlMap(this, new TunnelRows(this.counters, 2), { proxyPort: 8090, ...heartbeats });
+    this.map = new ControlMap(this, new TunnelRows(this.counters, 2), {
+      proxyPort: 8090,
+      portHoldMs: HOLD_MS,
+      ...heartbeats,
+    }, () => stage.loop.now);
   }
 
   /** Whether there are descriptors for another client. */
@@ -430,4 +435,87 @@ testTown("at max_clients a client that was started again takes the place of one 
 testTown("a client is refused when its token has its share of the descriptors", (town) => {
   town.room = false;
   assertEquals(town.map.whyNotIn(CARLA, "a"), 'Token "carla" has its share of the server\'s descriptors');
+});
+
+/** Bob's tunnel on a port is up, and then Bob is lost. */
+function lose(town: Town, stage: Stage, port: number, rules = BOB): void {
+  const lost = town.enter("lost", "192.0.2.1:50000", rules);
+  town.ask(lost, 1, port);
+  town.opened(lost, lastListened(town), port);
+  lost.close();
+  stage.step(3);
+}
+
+function lastListened({ deeds }: Town): number {
+  return Number(/^listen (\d+) /.exec(deeds.findLast((deed) => deed.startsWith("listen"))!)![1]);
+}
+
+const KEPT = ["port_hold", "Port 8000 is kept for a client with another token that was lost a moment ago"];
+
+testTown("the port of a client that was lost is kept for its token, and for no other", (town, stage) => {
+  lose(town, stage, 8000);
+  const other = town.enter("other", "192.0.2.2:50000", ALICE);
+  assertEquals(refusedBy(town.ask(other, 1, 8000)), KEPT);
+  assertEquals(refusedBy(town.ask(town.enter("all"), 1, 8000)), KEPT, "nor for one without rules");
+  const back = town.enter("a new process", "192.0.2.1:50001", BOB);
+  assertEquals(town.ask(back, 1, 8000, "another name"), []);
+  assertEquals(refusedBy(town.ask(other, 1, 8000)), ["", "Port 8000 belongs to a client with another token"]);
+});
+
+testTown("a port is kept for so long and not longer, and again each time that its client is lost", (town, stage) => {
+  lose(town, stage, 8000);
+  stage.advance(HOLD_MS - 100);
+  lose(town, stage, 8000);
+  stage.advance(HOLD_MS - 100);
+  const other = town.enter("other", "192.0.2.2:50000", ALICE);
+  assertEquals(refusedBy(town.ask(other, 1, 8000)), KEPT);
+  stage.advance(200);
+  assertEquals(town.ask(other, 1, 8000), []);
+});
+
+testTown("a port that its client gave up, or never got, is kept for nobody", (town, stage) => {
+  const [one, other] = [town.enter("a", "192.0.2.1:50000", BOB), town.enter("b", "192.0.2.2:50000", ALICE)];
+  town.ask(one, 1, 8000);
+  town.opened(one, 1, 8000);
+  town.exchange(one, { type: "CloseTunnel", tunnel: tunnelNo(1), reason: "done" });
+  town.ask(one, 2, 8001);
+  one.close();
+  stage.step(3);
+  assertEquals([town.ask(other, 1, 8000), town.ask(other, 2, 8001)], [[], []]);
+});
+
+testTown(
+  "a port that is kept is not given to a tunnel that asks for any, also when the kernel chooses it",
+  (town, stage) => {
+    lose(town, stage, 8000);
+    const other = town.enter("other", "192.0.2.2:50000");
+    town.ask(other, 1, 0);
+    const id = lastListened(town);
+    assertEquals(town.opened(other, id, 8000), []);
+    assertEquals(town.deeds.slice(-2), [`unlisten ${id}`, `listen ${id} 0 for 2`]);
+    const rsp = only(town.opened(other, id, 40_000), "NewTunnelRsp");
+    assert(rsp.ok);
+    const few = grant({ id: 5, name: "few", token: "f", ports: [{ low: 8000, high: 8001 }] });
+    const third = town.enter("third", "192.0.2.3:50000", few);
+    town.ask(third, 1, 0);
+    assertEquals(town.deeds.at(-1), `listen ${id + 1} 8001 for 3`);
+  },
+);
+
+testTown("a port is kept on all addresses where it could not be opened beside its owner", (town, stage) => {
+  lose(town, stage, 8000);
+  const near = grant({ id: 6, name: "near", token: "n", bind: "127.0.0.1" });
+  assertEquals(refusedBy(town.ask(town.enter("near", "192.0.2.1:50000", near), 1, 8000)), KEPT);
+  lose(town, stage, 8001, near);
+  const far = grant({ id: 7, name: "far", token: "f", bind: "::1" });
+  assertEquals(town.ask(town.enter("far", "192.0.2.1:50000", far), 1, 8001), []);
+});
+
+testTown("a client that logs in again while its former connection stands keeps its port from others", (town) => {
+  const former = town.enter("a", "192.0.2.1:50000", BOB);
+  town.ask(former, 1, 8000);
+  town.opened(former, 1, 8000);
+  const back = town.enter("a", "192.0.2.1:50001", BOB);
+  assertEquals(refusedBy(town.ask(town.enter("b", "192.0.2.2:50000", ALICE), 1, 8000)), KEPT);
+  assertEquals(town.ask(back, 1, 8000), []);
 });

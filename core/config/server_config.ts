@@ -37,6 +37,8 @@ export interface ServerConfig {
   maxUnauthenticated: number;
   /** How many of them from one address, 1 to 65536. */
   maxUnauthenticatedPerAddress: number;
+  /** How long the public ports of a client that was lost are kept for it, in ms; 0 for not at all. */
+  portHoldMs: number;
   /** How long sessions may go on after the first signal, in ms. */
   drainTimeoutMs: number;
   /** How long a half-closed session may stand still, in ms; 0 for ever. */
@@ -119,8 +121,20 @@ const settings = {
     meaning: "Most connections at a time on all public ports together",
     example: "10000",
   },
+  port_hold: {
+    value: kinds.duration("0s", "1440m"),
+    default: null,
+    defaultText: "heartbeat_timeout and 35 s",
+    meaning:
+      "How long the public ports of a client that was lost are kept: another token gets none of them meanwhile; 0 for " +
+      "not at all",
+    example: "5m",
+  },
   ...commonSettings,
 } as const;
+
+/** Ms by which ports are kept longer than a client may be silent: what a client waits for at most between two attempts, and some. */
+const HOLD_BEYOND_SILENCE_MS = 35_000;
 
 const program = {
   name: "cproxy-server",
@@ -162,6 +176,7 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
     poolCount: values.pool_count,
     maxUnauthenticated: values.max_unauthenticated,
     maxUnauthenticatedPerAddress: values.max_unauthenticated_per_address,
+    portHoldMs: values.port_hold ?? values.heartbeat_timeout + HOLD_BEYOND_SILENCE_MS,
     drainTimeoutMs: values.drain_timeout,
     halfCloseTimeoutMs: values.half_close_timeout,
     heartbeatIntervalMs: values.heartbeat_interval,

@@ -80,6 +80,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           maxUnauthenticatedPerAddress: config.maxUnauthenticatedPerAddress,
           heartbeatIntervalMs: config.heartbeatIntervalMs,
           heartbeatTimeoutMs: config.heartbeatTimeoutMs,
+          portHoldMs: config.portHoldMs,
         } satisfies ControlConfig,
         hears: [ACCEPTOR, ...relayNumbers(relays)],
       },

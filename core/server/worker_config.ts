@@ -39,6 +39,8 @@ export interface ControlConfig {
   readonly heartbeatIntervalMs: number;
   /** Ms of silence after which a client counts as dead. */
   readonly heartbeatTimeoutMs: number;
+  /** Ms for which the ports of a client that was lost are kept for it; 0 keeps none. */
+  readonly portHoldMs: number;
 }
 
 /** What the acceptor Worker knows of a grant. */

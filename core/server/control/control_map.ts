@@ -44,6 +44,8 @@ export interface ControlMapOptions {
   readonly heartbeatIntervalMs: number;
   /** Ms of silence after which a client counts as dead. */
   readonly heartbeatTimeoutMs: number;
+  /** Ms for which the ports of a client that was lost are kept for it; 0 keeps none. */
+  readonly portHoldMs: number;
 }
 
 /** See the file's head. One thread. */
@@ -55,14 +57,22 @@ export class ControlMap {
   readonly #controls = new Map<ControlId, Control>();
   /** By token and instance: who has another token is another client, whatever instance it claims. */
   readonly #instances = new Map<string, Control>();
-  readonly #ports = new PublicPorts();
+  readonly #ports: PublicPorts;
   /** The program stops: no port is opened any more. */
   #draining = false;
   #lastControl = 0;
   #lastTunnel = 0;
 
-  /** Makes an empty map. */
-  constructor(actions: ControlMapActions, rows: TunnelRows, options: ControlMapOptions) {
+  /**
+   * Makes an empty map.
+   *
+   * @param actions Does what the map needs done.
+   * @param rows Where tunnels are counted.
+   * @param options What every client is told.
+   * @param now Gives ms.
+   */
+  constructor(actions: ControlMapActions, rows: TunnelRows, options: ControlMapOptions, now: () => number) {
+    this.#ports = new PublicPorts(options.portHoldMs, now);
     this.#actions = actions;
     this.#rows = rows;
     this.#options = options;
@@ -150,7 +160,7 @@ export class ControlMap {
     const [allow, deny] = [rangesOf(request.allow), rangesOf(request.deny)];
     const choices = asked === 0 ? this.#ports.choices(control.grant) : null;
     const port = choices === null ? asked : choices.next().value;
-    if (port === undefined) return refuse({ rule: "", reason: noneFree(control.grant.ports!) });
+    if (port === undefined) return refuse({ rule: "", reason: noneFree(control.grant.ports) });
     const row = this.#rows.take(ownerOf(control, no, name));
     const { most } = this.#rows;
     if (row === null) return refuse({ rule: "", reason: `The server has ${most} tunnels, which is all that it takes` });
@@ -178,7 +188,12 @@ export class ControlMap {
     if (held === undefined) return;
     if (code !== 0) return this.#onNotOpen(held, code);
     const { tunnel, control } = held;
+    if (tunnel.port === 0 && this.#ports.isKept(control, port)) {
+      this.#actions.unlisten(tunnel);
+      return this.#tryOther(held, "No port is free");
+    }
     this.#ports.move(held, port);
+    this.#ports.opened(tunnel, control);
     tunnel.open = true;
     const { bind } = control.grant;
     control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, address: bind, remote_port: port });
@@ -188,16 +203,23 @@ export class ControlMap {
   }
 
   #onNotOpen(held: Held, code: number): void {
+    const { port } = held.tunnel;
+    const mayBeOther = port !== 0 && (code === Errno.EADDRINUSE || code === Errno.EACCES);
+    if (held.tunnel.choices === null || !mayBeOther) return this.#giveUp(held, whyNotOpen(port, code));
+    this.#tryOther(held, noneFree(held.control.grant.ports));
+  }
+
+  #tryOther(held: Held, reason: string): void {
     const { tunnel, control } = held;
-    const choices = code === Errno.EADDRINUSE || code === Errno.EACCES ? tunnel.choices : null;
-    const other = this.#draining ? undefined : choices?.next().value;
-    if (other !== undefined) {
-      this.#ports.move(held, other);
-      return this.#actions.listen(tunnel, control);
-    }
+    const other = this.#draining ? undefined : tunnel.choices?.next().value;
+    if (other === undefined) return this.#giveUp(held, reason);
+    this.#ports.move(held, other);
+    this.#actions.listen(tunnel, control);
+  }
+
+  #giveUp({ tunnel, control }: Held, reason: string): void {
     control.tunnels.delete(tunnel.no);
-    this.#forgetTunnel(tunnel, control);
-    const reason = choices === null ? whyNotOpen(tunnel.port, code) : noneFree(control.grant.ports!);
+    this.#forgetTunnel(tunnel, control, false);
     this.#refuseTunnel(control, tunnel.no, tunnel.name, { rule: "", reason });
   }
 
@@ -205,17 +227,17 @@ export class ControlMap {
     const tunnel = control.tunnels.get(no);
     if (tunnel === undefined) return;
     control.tunnels.delete(no);
-    this.#dropTunnel(tunnel, control, reason);
+    this.#dropTunnel(tunnel, control, reason, false);
   }
 
-  #dropTunnel(tunnel: Tunnel, control: Control, reason: string): void {
+  #dropTunnel(tunnel: Tunnel, control: Control, reason: string, keepPort: boolean): void {
     this.#actions.unlisten(tunnel);
     if (tunnel.open) this.#tellDown(tunnel, control, reason);
-    this.#forgetTunnel(tunnel, control);
+    this.#forgetTunnel(tunnel, control, keepPort && tunnel.open);
   }
 
-  #forgetTunnel(tunnel: Tunnel, control: Control): void {
-    this.#ports.release(tunnel, control);
+  #forgetTunnel(tunnel: Tunnel, control: Control, keepPort: boolean): void {
+    this.#ports.release(tunnel, control, keepPort);
     this.#rows.leave(ownerOf(control, tunnel.no, tunnel.name), tunnel.row);
   }
 
@@ -240,7 +262,7 @@ export class ControlMap {
     this.#places.leave(control);
     const key = keyOf(control.grant, control.instance);
     if (this.#instances.get(key) === control) this.#instances.delete(key);
-    for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason);
+    for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason, true);
     control.tunnels.clear();
     this.#actions.withdraw(control);
     this.#actions.log("Client has gone", { client: control.id, address: control.address, reason });

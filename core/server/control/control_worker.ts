@@ -55,7 +55,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     this.#counts = new ConnectionCounts(config.grants.length, config.counts);
     this.#shares = new TokenShares(config.shares, this.#counts);
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters);
-    this.#controls = new ControlMap(this, new TunnelRows(counters), config);
+    this.#controls = new ControlMap(this, new TunnelRows(counters), config, () => context.loop.now);
     this.#lines = new LogLimit(context, CLIENT_LINES);
     this.#entrance = new Entrance(context, config, this);
   }

@@ -2,6 +2,10 @@
 import { formatPortRanges, type PortRange } from "../../config/port_ranges.ts";
 import type { Control, Tunnel } from "./control.ts";
 import type { Grant } from "../policy/grant.ts";
+import { PortHolds } from "../policy/port_holds.ts";
+
+/** Ports of the kernel's choice that a tunnel tries, which others may be kept for. */
+const KERNEL_CHOICES = 16;
 
 /** A tunnel and whose it is. */
 export interface Held {
@@ -14,7 +18,7 @@ export interface Held {
 /** Why a client may not have a tunnel. */
 export interface Refusal {
   /** The rule of its token that says so; empty when that is not why. */
-  readonly rule: "" | "ports" | "max_tunnels";
+  readonly rule: "" | "ports" | "max_tunnels" | "port_hold";
   /** For people. */
   readonly reason: string;
 }
@@ -28,6 +32,17 @@ export class PublicPorts {
   readonly #counts = new Map<Grant, number>();
   /** Where each grant goes on to look for a port, so that a port that has just been given up is not the next. */
   readonly #nextPorts = new Map<Grant, number>();
+  readonly #holds: PortHolds;
+
+  /**
+   * Makes it without any tunnel.
+   *
+   * @param holdMs Ms for which the port of a client that was lost is kept; 0 keeps none.
+   * @param now Gives ms.
+   */
+  constructor(holdMs: number, now: () => number) {
+    this.#holds = new PortHolds(holdMs, now);
+  }
 
   /** The tunnel with the server's number `id`. */
   get(id: number): Held | undefined {
@@ -55,16 +70,28 @@ export class PublicPorts {
       const reason = `Token "${name}" may have ${maxTunnels} tunnels at a time, and has as many`;
       return { rule: "max_tunnels", reason };
     }
-    const holder = port === 0 ? undefined : this.#holders.get(keyOf(grant, port));
-    return holder === undefined ? null : { rule: "", reason: belongsTo(holder, control, port) };
+    if (port === 0) return null;
+    const holder = this.#holders.get(keyOf(grant, port));
+    if (holder !== undefined) return { rule: "", reason: belongsTo(holder, control, port) };
+    if (this.#holds.against(grant, port) === null) return null;
+    return {
+      rule: "port_hold",
+      reason: `Port ${port} is kept for a client with another token that was lost a moment ago`,
+    };
+  }
+
+  /** Whether a port that the kernel has chosen for a tunnel is kept for a client that was lost. */
+  isKept({ grant }: Control, port: number): boolean {
+    return this.#holds.isKept(grant, port);
   }
 
   /**
-   * The ports that a tunnel without a port of its own may try, one after the other, each free when it is asked for; null
-   * when the kernel is to choose.
+   * The ports that a tunnel without a port of its own may try, one after the other, each free when it is asked for; 0 is
+   * one that the kernel chooses.
    */
-  choices(grant: Grant): Iterator<number, undefined> | null {
-    return grant.ports === null ? null : this.#freePorts(grant, grant.ports);
+  choices(grant: Grant): Iterator<number, undefined> {
+    const { ports } = grant;
+    return ports === null ? Array<number>(KERNEL_CHOICES).fill(0).values() : this.#freePorts(grant, ports);
   }
 
   *#freePorts(grant: Grant, ports: readonly PortRange[]): Generator<number, undefined> {
@@ -72,7 +99,7 @@ export class PublicPorts {
     for (const [lowest, highest] of [[first, 65535], [0, first - 1]]) {
       for (const { low, high } of ports) {
         for (let port = Math.max(low, lowest); port <= Math.min(high, highest); port++) {
-          if (this.#holders.has(keyOf(grant, port))) continue;
+          if (this.#holders.has(keyOf(grant, port)) || this.#holds.isKept(grant, port)) continue;
           this.#nextPorts.set(grant, port + 1);
           yield port;
         }
@@ -94,7 +121,7 @@ export class PublicPorts {
     if (tunnel.port === port) return;
     this.#vacate(tunnel, control);
     tunnel.port = port;
-    this.#holders.set(keyOf(control.grant, port), held);
+    if (port !== 0) this.#holders.set(keyOf(control.grant, port), held);
   }
 
   #vacate(tunnel: Tunnel, { grant }: Control): void {
@@ -102,17 +129,27 @@ export class PublicPorts {
     if (this.#holders.get(key)?.tunnel === tunnel) this.#holders.delete(key);
   }
 
-  /** A tunnel is gone. */
-  release(tunnel: Tunnel, control: Control): void {
+  /** A tunnel's port is open: nothing keeps it any more. */
+  opened({ port }: Tunnel, { grant }: Control): void {
+    this.#holds.release(grant, port);
+  }
+
+  /**
+   * A tunnel is gone.
+   *
+   * @param keep Whether its port is kept for its token.
+   */
+  release(tunnel: Tunnel, control: Control, keep: boolean): void {
     if (!this.#tunnels.delete(tunnel.id)) return;
+    if (keep) this.#holds.keep(tunnel.port, control.grant);
     this.#counts.set(control.grant, this.#counts.get(control.grant)! - 1);
     this.#vacate(tunnel, control);
   }
 }
 
 /** Why a tunnel that may have any of these ports got none. */
-export function noneFree(ports: readonly PortRange[]): string {
-  return `None of ${shown(ports)} is free`;
+export function noneFree(ports: readonly PortRange[] | null): string {
+  return ports === null ? "No port is free" : `None of ${shown(ports)} is free`;
 }
 
 function keyOf({ bind }: Grant, port: number): string {
