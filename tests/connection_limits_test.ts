@@ -12,8 +12,8 @@ const bind = internetAddress("127.0.0.1", 0)!;
 const ALICE = 0;
 const BOB = 1;
 const RULES: PortRules[] = [
-  { name: "alice", bind, maxConnections: 5, maxConnectionsPerTunnel: 3 },
-  { name: "bob", bind, maxConnections: Infinity, maxConnectionsPerTunnel: Infinity },
+  { name: "alice", bind, maxTunnels: 4, maxConnections: 5, maxConnectionsPerTunnel: 3 },
+  { name: "bob", bind, maxTunnels: Infinity, maxConnections: Infinity, maxConnectionsPerTunnel: Infinity },
 ];
 const [ONE, OTHER, BOBS] = [portPlaceOf(ALICE, 7), portPlaceOf(ALICE, 65_535), portPlaceOf(BOB, 7)];
 
@@ -93,6 +93,19 @@ testOnStage("each rule has a line a minute at most, which counts those that it r
   assertEquals(lines.splice(0).toSorted(), later.toSorted());
   stage.advance(300_000);
   assertEquals(lines, [], "nobody was refused since");
+});
+
+testOnStage("a tunnel that moves from port to port has no more than all that its token may have at a time", (stage) => {
+  stage.connect();
+  const rules = [{ ...RULES[ALICE], maxTunnels: 2, maxConnections: Infinity }];
+  const counts = new ConnectionCounts(1);
+  const limits = new ConnectionLimits({ loop: stage.loop, log() {}, logs: () => false }, counts, rules, null);
+  const admitted = [1, 2, 3, 4].map((port) => {
+    let visitors = 0;
+    while (limits.admits(ALICE, portPlaceOf(ALICE, port), {})) visitors++;
+    return visitors;
+  });
+  assertEquals(admitted, [3, 3, 0, 0]);
 });
 
 testOnStage("who came to a port counts there as long as he stays, whatever tunnel has it next", (stage) => {

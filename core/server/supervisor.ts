@@ -154,10 +154,11 @@ async function resolveBind(host: string): Promise<SocketAddress> {
 }
 
 /** Finds out at start, and not with the first tunnel, whether ports can be opened where a grant wants them. */
-async function portRules({ name, bind: host, maxConnections, maxConnectionsPerTunnel }: Grant): Promise<PortRules> {
+async function portRules({ bind: host, ...rules }: Grant): Promise<PortRules> {
   const bind = await resolveBind(host);
   close(openListener(bind, "public_bind with port"));
-  return { name, bind, maxConnections, maxConnectionsPerTunnel };
+  const { name, maxTunnels, maxConnections, maxConnectionsPerTunnel } = rules;
+  return { name, bind, maxTunnels, maxConnections, maxConnectionsPerTunnel };
 }
 
 function openListener(address: SocketAddress, setting: string): Descriptor {

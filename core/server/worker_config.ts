@@ -44,7 +44,7 @@ export interface ControlConfig {
 }
 
 /** What the acceptor Worker knows of a grant. */
-export interface PortRules extends Pick<Grant, "name" | "maxConnections" | "maxConnectionsPerTunnel"> {
+export interface PortRules extends Pick<Grant, "name" | "maxTunnels" | "maxConnections" | "maxConnectionsPerTunnel"> {
   /** Where its public ports are opened; the port of this does not count. */
   readonly bind: SocketAddress;
 }

@@ -1,5 +1,6 @@
 // What the clients of one token can make the server hold, and that those of another one are served beside it.
 
+import { tunnelNo } from "../../core/protocol/ids.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { connectTo, endingOf, readExactly, soon, writeAll } from "../support/conns.ts";
 import { withDescriptors } from "../support/constrained.ts";
@@ -88,6 +89,27 @@ Deno.test("a token that takes all it can get leaves another one clients, ports a
 async function greet(conn: Deno.TcpConn): Promise<void> {
   await writeAll(conn, new Uint8Array([7]));
 }
+
+Deno.test("max_connections_per_tunnel holds for a tunnel that is closed and opened under another name", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { ctlPort } = await serverOf(stack, ", max_tunnels: 1, max_connections_per_tunnel: 5");
+  const greeted = (_client: RelaySpeaker, _proxy: unknown, _session: unknown, conn: Deno.TcpConn) => greet(conn);
+  const client = stack.use(await RelaySpeaker.logIn(ctlPort, ALICE, greeted));
+  let served = 0;
+  let port = 0;
+  for (let round = 0; round < 6; round++) {
+    // by turns under another name on the same port, and on any port
+    port = await client.open(1, `name ${round}`, round % 2 === 1 ? port : 0);
+    await Promise.all(Array.from({ length: 10 }, async () => {
+      const visitor = await connectTo(`127.0.0.1:${port}`).catch(() => null);
+      if (visitor === null) return;
+      stack.adopt(visitor, (visitor) => visitor.close());
+      if (await readExactly(visitor, 1).then(() => true, () => false)) served++;
+    }));
+    await client.ctl.send({ type: "CloseTunnel", tunnel: tunnelNo(1), reason: "again" });
+  }
+  assertEquals(served, 5);
+});
 
 Deno.test("a client beyond max_clients is told so, and is in as soon as another one has gone", async () => {
   await using stack = new AsyncDisposableStack();

@@ -27,7 +27,7 @@ class Limit {
 export class ConnectionLimits {
   readonly #counts: ConnectionCounts;
   readonly #all: Limit;
-  readonly #grants: readonly { readonly all: Limit; readonly tunnel: Limit }[];
+  readonly #grants: readonly { readonly all: Limit; readonly tunnels: Limit; readonly tunnel: Limit }[];
 
   /**
    * Makes the limits.
@@ -45,8 +45,15 @@ export class ConnectionLimits {
   ) {
     this.#counts = counts;
     this.#all = new Limit(context, "max_connections", maxConnections, null);
-    this.#grants = rules.map(({ name, maxConnections, maxConnectionsPerTunnel }) => ({
+    this.#grants = rules.map(({ name, maxTunnels, maxConnections, maxConnectionsPerTunnel }) => ({
       all: new Limit(context, "max_connections", maxConnections, name),
+      // tunnels that are closed and opened on other ports have no more visitors than those that may be there at a time
+      tunnels: new Limit(
+        context,
+        "max_connections_per_tunnel times max_tunnels",
+        product(maxTunnels, maxConnectionsPerTunnel),
+        name,
+      ),
       tunnel: new Limit(context, "max_connections_per_tunnel", maxConnectionsPerTunnel, name),
     }));
   }
@@ -61,11 +68,17 @@ export class ConnectionLimits {
    */
   admits(grant: number, place: PortPlace, fields: LogFields): boolean {
     const counts = this.#counts;
-    const { all, tunnel } = this.#grants[grant];
+    const { all, tunnels, tunnel } = this.#grants[grant];
     if (!tunnel.admits(counts.ofPort(place), fields)) return false;
     if (!all.admits(counts.ofGrant(grant), fields)) return false;
+    if (!tunnels.admits(counts.ofGrant(grant), fields)) return false;
     if (!this.#all.admits(counts.inAll(), fields)) return false;
     counts.opened(place);
     return true;
   }
+}
+
+/** How many connections so many tunnels can have; of no tunnel 0, also where each of them has no limit. */
+function product(tunnels: number, perTunnel: number): number {
+  return tunnels === 0 ? 0 : tunnels * perTunnel;
 }
