@@ -261,7 +261,7 @@ testClient("the end of the other side that overtakes even the start is kept for 
 });
 
 testClient("a reset that overtakes the start ends the session when it begins", (s, stage) => {
-  s.conn.onReset(sessionNo(1));
+  s.conn.onReset(sessionNo(1), 0);
   s.start(1);
   stage.until(() => s.closed, "the end of the ProxyConn");
   assertEquals(s.counters[TUNNEL + Count.sessionsReset], 1);
@@ -273,14 +273,14 @@ testClient("notices of sessions that are over are ignored", (s, stage) => {
   s.end(1, 0);
   stage.step(3);
   assertEquals(s.conn.state, "idle");
-  s.conn.onReset(sessionNo(1));
+  s.conn.onReset(sessionNo(1), 0);
   s.conn.onShutdownPeer(sessionNo(1), 7);
   stage.step(2);
   assertEquals([s.conn.state, s.closed], ["idle", false]);
   s.response();
   s.start(2);
   const local = s.local();
-  s.conn.onReset(sessionNo(1));
+  s.conn.onReset(sessionNo(1), 0);
   s.far.sendAll("fine");
   stage.step(2);
   assertEquals(local.text(), "fine");
@@ -300,7 +300,7 @@ testClient("a reset of the LocalConn is told, and the ProxyConn is discarded", (
 testClient("a reset on the server's side resets the LocalConn", (s, stage) => {
   s.start(1);
   const local = s.local();
-  s.conn.onReset(sessionNo(1));
+  s.conn.onReset(sessionNo(1), 0);
   stage.until(() => local.read().state !== "open", "the reset");
   assertEquals(local.state, Errno.ECONNRESET);
   assert(s.closed);

@@ -253,10 +253,12 @@ testTown("a dead connection that ends after its client has returned changes noth
 
 testTown("notices about sessions are passed on under the number of their own client", (town) => {
   const [one, other] = [town.enter("a"), town.enter("b")];
-  const notice: SessionMessage = { type: "ResetSession", proxy: proxyId(5), session: sessionNo(1) };
-  town.exchange(other, notice);
-  town.exchange(one, { ...notice, type: "FreeProxyConnReq" });
-  assertEquals(town.forwarded, [[2 as ControlId, notice], [1 as ControlId, { ...notice, type: "FreeProxyConnReq" }]]);
+  const of = { proxy: proxyId(5), session: sessionNo(1) };
+  const reset: SessionMessage = { type: "ResetSession", ...of, total: 9 };
+  const free: SessionMessage = { type: "FreeProxyConnReq", ...of };
+  town.exchange(other, reset);
+  town.exchange(one, free);
+  assertEquals(town.forwarded, [[2 as ControlId, reset], [1 as ControlId, free]]);
 });
 
 testTown("a client that breaks the protocol is cut off", (town, stage) => {

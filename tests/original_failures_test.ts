@@ -174,7 +174,7 @@ Deno.test(
       for (const session of [1, 2, 3, 100, 0xffff_ffff].map(sessionNo)) {
         notices.push({ type: "NotifyProxyShutdownPeerConn", proxy, session, total: 0 });
         notices.push({ type: "FreeProxyConnReq", proxy, session });
-        notices.push({ type: "ResetSession", proxy, session });
+        notices.push({ type: "ResetSession", proxy, session, total: 0 });
       }
     }
     await stranger.send(...notices, { type: "CloseTunnel", tunnel: tunnelNo(1), reason: "not mine" });
@@ -188,7 +188,7 @@ Deno.test(
     for (const notice of notices) {
       if (notice.type === "NotifyProxyShutdownPeerConn") writer.appendShutdownPeer(notice.proxy, notice.session, 0);
       if (notice.type === "FreeProxyConnReq") writer.appendFreeProxyConn(notice.proxy, notice.session);
-      if (notice.type === "ResetSession") writer.appendResetSession(notice.proxy, notice.session);
+      if (notice.type === "ResetSession") writer.appendResetSession(notice.proxy, notice.session, 0);
     }
     await writeAll(conn, new Uint8Array(response.buffer));
     await writeAll(conn, writer.bytes());

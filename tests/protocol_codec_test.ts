@@ -122,7 +122,7 @@ Deno.test("A type that no message on a ctl_conn has is a ProtocolError", () => {
 
 Deno.test("A binary body of another size is a ProtocolError", () => {
   const view = new DataView(new Uint8Array(64).fill(1).buffer);
-  for (const [code, size] of [[0x1f, 0], [0x20, 24], [0x21, 16], [0x22, 8], [0x23, 8]]) {
+  for (const [code, size] of [[0x1f, 0], [0x20, 24], [0x21, 16], [0x22, 8], [0x23, 16]]) {
     for (const wrong of [size - 1, size + 1]) {
       if (wrong >= 0) assertThrows(() => decodeMessage(code, view, 0, wrong), ProtocolError, `instead of ${size}`);
     }
@@ -130,18 +130,16 @@ Deno.test("A binary body of another size is a ProtocolError", () => {
 });
 
 Deno.test("Totals of 64 bits go up to 2^53-1", () => {
-  for (const total of [0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER]) {
-    const message: CtlMessage = {
-      type: "NotifyProxyShutdownPeerConn",
-      proxy: proxyId(1),
-      session: sessionNo(1),
-      total,
-    };
-    assertEquals(decode(encode(message)), message);
+  for (const type of ["NotifyProxyShutdownPeerConn", "ResetSession"] as const) {
+    const ofSession = { type, proxy: proxyId(1), session: sessionNo(1) };
+    for (const total of [0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, Number.MAX_SAFE_INTEGER]) {
+      const message: CtlMessage = { ...ofSession, total };
+      assertEquals(decode(encode(message)), message);
+    }
+    const frame = encode({ ...ofSession, total: 0 });
+    frame[13 + 1] = 0x20;
+    assertThrows(() => decode(frame), ProtocolError, "2^53-1");
   }
-  const frame = encode({ type: "NotifyProxyShutdownPeerConn", proxy: proxyId(1), session: sessionNo(1), total: 0 });
-  frame[13 + 1] = 0x20;
-  assertThrows(() => decode(frame), ProtocolError, "2^53-1");
 });
 
 Deno.test("The numbers 0, workers above 255 and reserved fields that are not 0 are ProtocolErrors", () => {
@@ -153,7 +151,7 @@ Deno.test("The numbers 0, workers above 255 and reserved fields that are not 0 a
   }
   for (const type of ["FreeProxyConnReq", "ResetSession"] as const) {
     for (const at of [8, 12]) {
-      const frame = encode({ type, proxy: proxyId(1), session: sessionNo(1) });
+      const frame = encode({ type, proxy: proxyId(1), session: sessionNo(1), total: 0 });
       frame[at] = 0;
       assertThrows(() => decode(frame), ProtocolError, "number 0");
     }

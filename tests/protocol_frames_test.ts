@@ -164,12 +164,12 @@ Deno.test("A writer keeps 4 KiB for ordinary traffic", () => {
 
 Deno.test("A writer gives the memory of a burst back while it is sent", () => {
   const writer = new FrameWriter();
-  while (writer.length < 1_000_000) writer.appendResetSession(proxyId(1), sessionNo(1));
+  while (writer.length < 1_000_000) writer.appendFreeProxyConn(proxyId(1), sessionNo(1));
   assert(writer.capacity >= 1_000_000);
   writer.consume(writer.length - 100_000);
   assert(writer.capacity <= 262_144, `${writer.capacity}`);
   const rest = writer.length;
-  assertEquals(Array.from(writer.bytes().subarray(rest - 13)), [0, 0, 0, 9, 0x23, 0, 0, 0, 1, 0, 0, 0, 1]);
+  assertEquals(Array.from(writer.bytes().subarray(rest - 13)), [0, 0, 0, 9, 0x22, 0, 0, 0, 1, 0, 0, 0, 1]);
   writer.consume(rest);
   assertEquals(writer.capacity, 4096);
 });

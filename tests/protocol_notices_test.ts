@@ -15,7 +15,7 @@ const notice: fc.Arbitrary<Notice> = fc.oneof(
     total: fc.maxSafeNat(),
   }),
   fc.record({ type: fc.constant("FreeProxyConnReq" as const), ...ofSession }),
-  fc.record({ type: fc.constant("ResetSession" as const), ...ofSession }),
+  fc.record({ type: fc.constant("ResetSession" as const), ...ofSession, total: fc.maxSafeNat() }),
 );
 
 function write(notices: readonly Notice[]): Uint8Array {
@@ -23,7 +23,7 @@ function write(notices: readonly Notice[]): Uint8Array {
   for (const one of notices) {
     if (one.type === "NotifyProxyShutdownPeerConn") writer.appendShutdownPeer(one.proxy, one.session, one.total);
     else if (one.type === "FreeProxyConnReq") writer.appendFreeProxyConn(one.proxy, one.session);
-    else writer.appendResetSession(one.proxy, one.session);
+    else writer.appendResetSession(one.proxy, one.session, one.total);
   }
   return writer.bytes().slice();
 }

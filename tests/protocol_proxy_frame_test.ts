@@ -26,6 +26,7 @@ import {
   START_CONNECTED,
   START_REFUSED,
 } from "../core/protocol/proxy_frame.ts";
+import { PROTOCOL_VERSION } from "../core/protocol/wire.ts";
 import { assertEquals, assertThrows } from "./support/assert.ts";
 import { ticket } from "./support/messages.ts";
 
@@ -138,8 +139,12 @@ Deno.test("A web browser on the proxy port is told from a ProxyConn", () => {
 
 Deno.test("A ProxyConn of another protocol version is told which one is wanted", () => {
   const bytes = encodePreambleAndMeta(0, proxyId(1), [0, 0, 0, 0]);
-  bytes[4] = 2;
-  assertThrows(() => parsePreamble(over(bytes)), ProtocolError, "version 2, this is version 1");
+  bytes[4] = PROTOCOL_VERSION + 1;
+  assertThrows(
+    () => parsePreamble(over(bytes)),
+    ProtocolError,
+    `version ${PROTOCOL_VERSION + 1}, this is version ${PROTOCOL_VERSION}`,
+  );
 });
 
 Deno.test("A single wrong byte outside worker, proxy and ticket is a ProtocolError", () => {

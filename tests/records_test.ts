@@ -17,12 +17,12 @@ import {
   RecordKind,
   sendClientUp,
   sendControlLost,
+  sendEnd,
+  sendFree,
   sendNeedProxy,
   sendProxyConn,
   sendPublicConn,
   sendServerUp,
-  sendSession,
-  sendShutdownPeer,
 } from "../core/relay/records.ts";
 import {
   type ListenRangeRecord,
@@ -89,19 +89,23 @@ Deno.test("what is told of a ctl_conn arrives", () => {
 });
 
 Deno.test("a notice about the largest numbers names its session, and a total is exact", () => {
-  for (const kind of [RecordKind.FREE_PROXY, RecordKind.RESET_SESSION]) {
-    const read = (words: Int32Array, at: number) => ({ kind: kindOf(words, at), ...readSession(words, at) });
-    assertEquals(
-      through((mailbox) => sendSession(mailbox, TO, kind, control, proxy, session), read),
-      { kind, control, proxy, session },
-    );
-  }
-  for (const total of [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 5_000_000_000, Number.MAX_SAFE_INTEGER]) {
-    const read = (words: Int32Array, at: number) => ({ ...readSession(words, at), total: readTotal(words, at) });
-    assertEquals(
-      through((mailbox) => sendShutdownPeer(mailbox, TO, control, proxy, session, total), read),
-      { control, proxy, session, total },
-    );
+  const free = (words: Int32Array, at: number) => ({ kind: kindOf(words, at), ...readSession(words, at) });
+  assertEquals(
+    through((mailbox) => sendFree(mailbox, TO, control, proxy, session), free),
+    { kind: RecordKind.FREE_PROXY, control, proxy, session },
+  );
+  for (const kind of [RecordKind.SHUTDOWN_PEER, RecordKind.RESET_SESSION]) {
+    for (const total of [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 5_000_000_000, Number.MAX_SAFE_INTEGER]) {
+      const read = (words: Int32Array, at: number) => ({
+        kind: kindOf(words, at),
+        ...readSession(words, at),
+        total: readTotal(words, at),
+      });
+      assertEquals(
+        through((mailbox) => sendEnd(mailbox, TO, kind, control, proxy, session, total), read),
+        { kind, control, proxy, session, total },
+      );
+    }
   }
 });
 

@@ -26,9 +26,9 @@ import {
   RecordKind,
   sendClientUp,
   sendControlLost,
+  sendFree,
   sendProxyConn,
   sendPublicConn,
-  sendSession,
 } from "../core/relay/records.ts";
 import { ACCEPTOR, CONTROL, FIRST_RELAY, type RelayConfig } from "../core/server/worker_config.ts";
 import { assert, assertEquals } from "./support/assert.ts";
@@ -131,7 +131,7 @@ class Scene {
   pass(ms: number): void {
     new Float64Array(this.#aheadMs)[0] += ms;
     const nobody = 0 as ProxyId;
-    sendSession(this.control, FIRST_RELAY, RecordKind.FREE_PROXY, 0 as ControlId, nobody, 0 as SessionNo);
+    sendFree(this.control, FIRST_RELAY, 0 as ControlId, nobody, 0 as SessionNo);
     this.awaitAsked(this.asked.length + 1);
   }
 

@@ -19,7 +19,7 @@ export const BINARY_BODY_BYTES: Readonly<Record<BinaryMessage["type"], number>> 
   NotifyClientNeedProxy: 24,
   NotifyProxyShutdownPeerConn: 16,
   FreeProxyConnReq: 8,
-  ResetSession: 8,
+  ResetSession: 16,
 };
 
 /**
@@ -49,10 +49,10 @@ export function writeNeedProxy(view: DataView, at: number, worker: number, proxy
 }
 
 /**
- * Writes the 16 bytes of NotifyProxyShutdownPeerConn.
+ * Writes the 16 bytes of NotifyProxyShutdownPeerConn or ResetSession.
  * @throws {RangeError} if the total is not in 0..2^53-1
  */
-export function writeShutdownPeer(
+export function writeEnd(
   view: DataView,
   at: number,
   proxy: ProxyId,
@@ -66,7 +66,7 @@ export function writeShutdownPeer(
   view.setUint32(at + 12, total % TWO_32);
 }
 
-/** Writes the 8 bytes of FreeProxyConnReq or ResetSession. */
+/** Writes the 8 bytes of FreeProxyConnReq. */
 export function writeProxySession(view: DataView, at: number, proxy: ProxyId, session: SessionNo): void {
   view.setUint32(at, proxy);
   view.setUint32(at + 4, session);
@@ -91,14 +91,8 @@ export function readNeedProxy(view: DataView, at: number): NotifyClientNeedProxy
  * @throws {ProtocolError} if a field is out of range
  */
 export function readShutdownPeer(view: DataView, at: number): NotifyProxyShutdownPeerConn {
-  const total = view.getUint32(at + 8) * TWO_32 + view.getUint32(at + 12);
-  if (!Number.isSafeInteger(total)) throw new ProtocolError("NotifyProxyShutdownPeerConn with a total above 2^53-1");
-  return {
-    type: "NotifyProxyShutdownPeerConn",
-    proxy: readProxy(view, at),
-    session: readSession(view, at + 4),
-    total,
-  };
+  const [proxy, session] = [readProxy(view, at), readSession(view, at + 4)];
+  return { type: "NotifyProxyShutdownPeerConn", proxy, session, total: readTotal(view, at + 8) };
 }
 
 /**
@@ -111,10 +105,17 @@ export function readFreeProxyConn(view: DataView, at: number): FreeProxyConnReq 
 
 /**
  * Reads the body of ResetSession.
- * @throws {ProtocolError} if a number is 0
+ * @throws {ProtocolError} if a field is out of range
  */
 export function readResetSession(view: DataView, at: number): ResetSession {
-  return { type: "ResetSession", proxy: readProxy(view, at), session: readSession(view, at + 4) };
+  const [proxy, session] = [readProxy(view, at), readSession(view, at + 4)];
+  return { type: "ResetSession", proxy, session, total: readTotal(view, at + 8) };
+}
+
+function readTotal(view: DataView, at: number): number {
+  const total = view.getUint32(at) * TWO_32 + view.getUint32(at + 4);
+  if (!Number.isSafeInteger(total)) throw new ProtocolError("A total above 2^53-1");
+  return total;
 }
 
 function readProxy(view: DataView, at: number): ProxyId {

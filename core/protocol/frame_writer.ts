@@ -26,7 +26,7 @@ export class FrameWriter extends NoticeWriter {
       case "FreeProxyConnReq":
         return this.appendFreeProxyConn(message.proxy, message.session);
       case "ResetSession":
-        return this.appendResetSession(message.proxy, message.session);
+        return this.appendResetSession(message.proxy, message.session, message.total);
       case "NewCtlReq":
       case "NewCtlChallenge":
       case "NewCtlProof":

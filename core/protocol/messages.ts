@@ -148,8 +148,14 @@ export interface NotifyProxyShutdownPeerConn extends Tagged<"NotifyProxyShutdown
 /** client -> server: this session is finished on the client's side. Binary. */
 export type FreeProxyConnReq = Tagged<"FreeProxyConnReq"> & OfSession;
 
-/** Both ways: an endpoint of this session failed; reset the other one and discard the ProxyConn. Binary. */
-export type ResetSession = Tagged<"ResetSession"> & OfSession;
+/**
+ * Both ways: the session failed on the sender's side, which has written `total` bytes of its endpoint to the ProxyConn and
+ * writes no more. Binary.
+ */
+export interface ResetSession extends Tagged<"ResetSession">, OfSession {
+  /** Bytes of this direction in this session, 0..2^53-1. */
+  total: number;
+}
 
 /** The messages whose bodies are JSON: rare ones. */
 export type JsonMessage =

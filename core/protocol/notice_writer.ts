@@ -1,7 +1,7 @@
 // Output of a connection that carries frames: notices go in, bytes come out, in as many pieces as the socket takes.
 // It must never know a socket, nor JSON: relay Workers import it. It does not limit itself: who appends looks at `length` and gives a deaf peer up.
 
-import { BINARY_BODY_BYTES, writeProxySession, writeShutdownPeer } from "./binary_body.ts";
+import { BINARY_BODY_BYTES, writeEnd, writeProxySession } from "./binary_body.ts";
 import type { ProxyId, SessionNo } from "./ids.ts";
 import type { BinaryMessage } from "./messages.ts";
 import { CTL_TYPE_CODE, FRAME_HEADER_BYTES, MAX_FRAME_BYTES } from "./wire.ts";
@@ -51,7 +51,7 @@ export class NoticeWriter {
    */
   appendShutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
     const end = this.begin("NotifyProxyShutdownPeerConn");
-    writeShutdownPeer(this.#view, end - BINARY_BODY_BYTES.NotifyProxyShutdownPeerConn, proxy, session, total);
+    writeEnd(this.#view, end - BINARY_BODY_BYTES.NotifyProxyShutdownPeerConn, proxy, session, total);
     this.commit(end);
   }
 
@@ -62,10 +62,13 @@ export class NoticeWriter {
     this.commit(end);
   }
 
-  /** Appends ResetSession. */
-  appendResetSession(proxy: ProxyId, session: SessionNo): void {
+  /**
+   * Appends ResetSession: `total` in bytes, 0..2^53-1.
+   * @throws {RangeError} outside that; nothing is appended then
+   */
+  appendResetSession(proxy: ProxyId, session: SessionNo, total: number): void {
     const end = this.begin("ResetSession");
-    writeProxySession(this.#view, end - BINARY_BODY_BYTES.ResetSession, proxy, session);
+    writeEnd(this.#view, end - BINARY_BODY_BYTES.ResetSession, proxy, session, total);
     this.commit(end);
   }
 

@@ -2,7 +2,7 @@
 // docs/protocol.md lists the same numbers, and a test compares the two.
 
 /** The version of the protocol, told in NewCtlReq, NewCtlChallenge and the preamble. Both ends must have the same. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Bytes in front of every body: u32 length of what follows it, u8 type. */
 export const FRAME_HEADER_BYTES = 5;

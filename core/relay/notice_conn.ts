@@ -104,8 +104,8 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   }
 
   /** Tells a reset. */
-  reset(proxy: ProxyId, session: SessionNo): void {
-    this.#writer.appendResetSession(proxy, session);
+  reset(proxy: ProxyId, session: SessionNo, total: number): void {
+    this.#writer.appendResetSession(proxy, session, total);
     this.#flushSoon();
   }
 

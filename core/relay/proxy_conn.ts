@@ -27,8 +27,8 @@ export interface Notices {
    * direction has ended before: nobody then waits for more than to forget the session, and it may be told a little later.
    */
   shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void;
-  /** This session was reset. */
-  reset(proxy: ProxyId, session: SessionNo): void;
+  /** This session was reset, after `total` bytes of this side's endpoint were written to the ProxyConn. */
+  reset(proxy: ProxyId, session: SessionNo, total: number): void;
 }
 
 /** A notice about a session whose start has not been read yet. */
@@ -182,7 +182,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   }
 
   /** The other side reset the session. */
-  onReset(session: SessionNo): void {
+  onReset(session: SessionNo, _total: number): void {
     if (session > this.session) {
       this.#early = { session, total: this.#early?.session === session ? this.#early.total : -1, reset: true };
     } else if (session === this.session && (this.inSession || this.state === "finished")) {
@@ -231,7 +231,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     // a session that has finished here is counted; its reset at the other end only costs the ProxyConn
     if (this.inSession) this.around.counters[this.tunnel + Count.sessionsReset]++;
     this.around.debug("Session is reset", this.id, this.session, `${side}: ${errnoName(code)}`);
-    if (!this.#orphaned && this.session !== 0) this.owner.reset(this.id, this.session);
+    if (!this.#orphaned && this.session !== 0) this.owner.reset(this.id, this.session, this.relay.out.moved);
     this.#dropEndpoint(true);
     this.socket.reset();
     this.close();

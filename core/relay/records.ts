@@ -18,11 +18,11 @@ export const RecordKind = {
   CONTROL_LOST: 4,
   /** server relay -> control, client control -> relay: see {@linkcode sendNeedProxy}. */
   NEED_PROXY: 5,
-  /** relay <-> control: see {@linkcode sendShutdownPeer}. */
+  /** relay <-> control: see {@linkcode sendEnd}. */
   SHUTDOWN_PEER: 6,
-  /** client relay -> control, server control -> relay: see {@linkcode sendSession}. */
+  /** client relay -> control, server control -> relay: see {@linkcode sendFree}. */
   FREE_PROXY: 7,
-  /** relay <-> control: see {@linkcode sendSession}. */
+  /** relay <-> control: see {@linkcode sendEnd}. */
   RESET_SESSION: 8,
   /** server control -> acceptor: see `sendListen`. */
   LISTEN: 9,
@@ -227,31 +227,31 @@ export function readSession(words: Int32Array, at: number): Readonly<SessionReco
   return session;
 }
 
-/** Tells the end of a direction after `total` bytes, up to 2^53. */
-export function sendShutdownPeer(
+/** Tells how many bytes a direction had at its end, in order or by a reset, up to 2^53. */
+export function sendEnd(
   mailbox: Mailbox,
   to: number,
+  kind: typeof RecordKind.SHUTDOWN_PEER | typeof RecordKind.RESET_SESSION,
   control: ControlId,
   proxy: ProxyId,
   session: SessionNo,
   total: number,
 ): void {
-  mailbox.send(to, RecordKind.SHUTDOWN_PEER, control, proxy, session, Math.floor(total / HIGH) | 0, (total % HIGH) | 0);
+  mailbox.send(to, kind, control, proxy, session, Math.floor(total / HIGH) | 0, (total % HIGH) | 0);
 }
 
-/** The byte count of a SHUTDOWN_PEER. */
+/** The byte count of a SHUTDOWN_PEER or a RESET_SESSION. */
 export function readTotal(words: Int32Array, at: number): number {
   return idAt(words, at + 4) * HIGH + idAt(words, at + 5);
 }
 
-/** Tells what has no number of its own: the client is finished with a session, or the session was reset. */
-export function sendSession(
+/** Tells that the client is finished with a session. */
+export function sendFree(
   mailbox: Mailbox,
   to: number,
-  kind: typeof RecordKind.FREE_PROXY | typeof RecordKind.RESET_SESSION,
   control: ControlId,
   proxy: ProxyId,
   session: SessionNo,
 ): void {
-  mailbox.send(to, kind, control, proxy, session);
+  mailbox.send(to, RecordKind.FREE_PROXY, control, proxy, session);
 }

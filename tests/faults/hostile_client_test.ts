@@ -45,7 +45,7 @@ function everyNotice(): CtlMessage[] {
   for (let proxy = 1; proxy <= 16; proxy++) {
     for (let session = 1; session <= 64; session++) {
       const of = { proxy: proxyId(proxy), session: sessionNo(session) };
-      messages.push({ type: "ResetSession", ...of }, { type: "FreeProxyConnReq", ...of });
+      messages.push({ type: "ResetSession", ...of, total: 0 }, { type: "FreeProxyConnReq", ...of });
       messages.push({ type: "NotifyProxyShutdownPeerConn", ...of, total: 0 });
     }
     messages.push({ type: "CloseTunnel", tunnel: tunnelNo(proxy), reason: "mine" });

@@ -231,7 +231,7 @@ Deno.test("who has another token takes over nothing, though he knows every numbe
       if (frame[4] !== 0x31) continue;
       session = conn;
       const notice = { proxy: proxyId(ask.proxy), session: 1 as never };
-      await bob.send({ type: "ResetSession", ...notice }, { type: "FreeProxyConnReq", ...notice });
+      await bob.send({ type: "ResetSession", ...notice, total: 0 }, { type: "FreeProxyConnReq", ...notice });
       await bob.send({ type: "NotifyProxyShutdownPeerConn", ...notice, total: 0 }, newTunnelReq(2, "sync", 0));
       await bob.next("NewTunnelRsp");
       const answer = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));

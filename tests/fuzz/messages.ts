@@ -123,7 +123,7 @@ export function noticeMessage(random: Random): Exclude<BinaryMessage, { type: "H
     case 1:
       return { type: "FreeProxyConnReq", proxy, session };
     default:
-      return { type: "ResetSession", proxy, session };
+      return { type: "ResetSession", proxy, session, total: numberIn(random, 0, Number.MAX_SAFE_INTEGER) };
   }
 }
 

@@ -98,5 +98,5 @@ export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
     total: fc.maxSafeNat(),
   }),
   fc.record({ type: fc.constant("FreeProxyConnReq" as const), proxy, session }),
-  fc.record({ type: fc.constant("ResetSession" as const), proxy, session }),
+  fc.record({ type: fc.constant("ResetSession" as const), proxy, session, total: fc.maxSafeNat() }),
 );

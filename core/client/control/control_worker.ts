@@ -19,10 +19,9 @@ import {
   readTotal,
   RecordKind,
   sendControlLost,
+  sendEnd,
   sendNeedProxy,
   sendServerUp,
-  sendSession,
-  sendShutdownPeer,
   strayRecord,
 } from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
@@ -112,11 +111,11 @@ class ClientControl implements Reactor, ServerLinkEvents {
       }
       case "NotifyProxyShutdownPeerConn": {
         const { proxy, session, total } = message;
-        return sendShutdownPeer(mailbox, this.#relayOf(proxy), NO_CONTROL, proxy, session, total);
+        return sendEnd(mailbox, this.#relayOf(proxy), RecordKind.SHUTDOWN_PEER, NO_CONTROL, proxy, session, total);
       }
       case "ResetSession": {
-        const { proxy, session } = message;
-        return sendSession(mailbox, this.#relayOf(proxy), RecordKind.RESET_SESSION, NO_CONTROL, proxy, session);
+        const { proxy, session, total } = message;
+        return sendEnd(mailbox, this.#relayOf(proxy), RecordKind.RESET_SESSION, NO_CONTROL, proxy, session, total);
       }
       case "NewCtlReq":
       case "NewCtlChallenge":
@@ -142,7 +141,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
         conn.writer.appendFreeProxyConn(proxy, session);
         break;
       case RecordKind.RESET_SESSION:
-        conn.writer.appendResetSession(proxy, session);
+        conn.writer.appendResetSession(proxy, session, readTotal(words, at));
         break;
       default:
         throw strayRecord(words, at);

@@ -21,8 +21,8 @@ import {
   readSession,
   readTotal,
   RecordKind,
-  sendSession,
-  sendShutdownPeer,
+  sendEnd,
+  sendFree,
   strayRecord,
 } from "../../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
@@ -102,7 +102,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
       }
       case RecordKind.RESET_SESSION: {
         const { proxy, session } = readSession(words, at);
-        return this.#proxies.get(proxy)?.onReset(session);
+        return this.#proxies.get(proxy)?.onReset(session, readTotal(words, at));
       }
       default:
         throw strayRecord(words, at);
@@ -177,7 +177,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
       case "NotifyProxyShutdownPeerConn":
         return proxy?.onShutdownPeer(notice.session, notice.total);
       case "ResetSession":
-        return proxy?.onReset(notice.session);
+        return proxy?.onReset(notice.session, notice.total);
       case "FreeProxyConnReq":
         throw new ProtocolError("FreeProxyConnReq is for the server");
       default:
@@ -222,19 +222,19 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyConnectorEvents, No
   free(proxy: ProxyId, session: SessionNo): void {
     const conn = this.#noticeConnOf(proxy);
     if (conn !== undefined) return conn.free(proxy, session);
-    sendSession(this.#context.mailbox, CONTROL, RecordKind.FREE_PROXY, NO_CONTROL, proxy, session);
+    sendFree(this.#context.mailbox, CONTROL, NO_CONTROL, proxy, session);
   }
 
   shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void {
     const conn = this.#noticeConnOf(proxy);
     if (conn !== undefined) return conn.shutdownPeer(proxy, session, total, urgent);
-    sendShutdownPeer(this.#context.mailbox, CONTROL, NO_CONTROL, proxy, session, total);
+    sendEnd(this.#context.mailbox, CONTROL, RecordKind.SHUTDOWN_PEER, NO_CONTROL, proxy, session, total);
   }
 
-  reset(proxy: ProxyId, session: SessionNo): void {
+  reset(proxy: ProxyId, session: SessionNo, total: number): void {
     const conn = this.#noticeConnOf(proxy);
-    if (conn !== undefined) return conn.reset(proxy, session);
-    sendSession(this.#context.mailbox, CONTROL, RecordKind.RESET_SESSION, NO_CONTROL, proxy, session);
+    if (conn !== undefined) return conn.reset(proxy, session, total);
+    sendEnd(this.#context.mailbox, CONTROL, RecordKind.RESET_SESSION, NO_CONTROL, proxy, session, total);
   }
 
   onProxyClosed(proxy: ClientProxyConn): void {

@@ -17,9 +17,9 @@ import {
   RecordKind,
   sendClientUp,
   sendControlLost,
+  sendEnd,
+  sendFree,
   sendProxyConn,
-  sendSession,
-  sendShutdownPeer,
   strayRecord,
 } from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
@@ -125,11 +125,11 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     const relay = FIRST_RELAY + proxy % this.#config.relays;
     switch (message.type) {
       case "NotifyProxyShutdownPeerConn":
-        return sendShutdownPeer(mailbox, relay, control, proxy, session, message.total);
+        return sendEnd(mailbox, relay, RecordKind.SHUTDOWN_PEER, control, proxy, session, message.total);
       case "FreeProxyConnReq":
-        return sendSession(mailbox, relay, RecordKind.FREE_PROXY, control, proxy, session);
+        return sendFree(mailbox, relay, control, proxy, session);
       case "ResetSession":
-        return sendSession(mailbox, relay, RecordKind.RESET_SESSION, control, proxy, session);
+        return sendEnd(mailbox, relay, RecordKind.RESET_SESSION, control, proxy, session, message.total);
       default:
         return message satisfies never;
     }
@@ -151,7 +151,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
       }
       case RecordKind.RESET_SESSION: {
         const { control, proxy, session } = readSession(words, at);
-        return this.#writerTo(control)?.appendResetSession(proxy, session);
+        return this.#writerTo(control)?.appendResetSession(proxy, session, readTotal(words, at));
       }
       default:
         throw strayRecord(words, at);

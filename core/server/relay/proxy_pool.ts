@@ -202,8 +202,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
   }
 
   /** Tells the client of a reset. */
-  reset(proxy: ProxyId, session: SessionNo): void {
-    this.#notices.reset(proxy, session);
+  reset(proxy: ProxyId, session: SessionNo, total: number): void {
+    this.#notices.reset(proxy, session, total);
   }
 
   /** The sessions that relied on the notices end by FIN, and their ProxyConns are not used again. */

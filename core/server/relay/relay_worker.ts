@@ -19,9 +19,8 @@ import {
   readSession,
   readTotal,
   RecordKind,
+  sendEnd,
   sendNeedProxy,
-  sendSession,
-  sendShutdownPeer,
   type SessionRecord,
   strayRecord,
 } from "../../relay/records.ts";
@@ -92,7 +91,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
       }
       case RecordKind.RESET_SESSION: {
         const record = readSession(words, at);
-        return this.#proxy(record)?.onReset(record.session);
+        return this.#proxy(record)?.onReset(record.session, readTotal(words, at));
       }
       default:
         throw strayRecord(words, at);
@@ -139,10 +138,10 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     const { mailbox } = this.#context;
     return {
       shutdownPeer(proxy, session, total) {
-        sendShutdownPeer(mailbox, CONTROL, control, proxy, session, total);
+        sendEnd(mailbox, CONTROL, RecordKind.SHUTDOWN_PEER, control, proxy, session, total);
       },
-      reset(proxy, session) {
-        sendSession(mailbox, CONTROL, RecordKind.RESET_SESSION, control, proxy, session);
+      reset(proxy, session, total) {
+        sendEnd(mailbox, CONTROL, RecordKind.RESET_SESSION, control, proxy, session, total);
       },
     };
   }

@@ -45,8 +45,8 @@ export class ServerNotices implements Notices, NoticeConnEvents {
   }
 
   /** A reset, told beside the ctl_conn where there is a way. */
-  reset(proxy: ProxyId, session: SessionNo): void {
-    (this.#connOf(proxy) ?? this.#byCtlConn).reset(proxy, session);
+  reset(proxy: ProxyId, session: SessionNo, total: number): void {
+    (this.#connOf(proxy) ?? this.#byCtlConn).reset(proxy, session, total);
   }
 
   #connOf(proxy: ProxyId): NoticeConn | undefined {
@@ -87,7 +87,7 @@ export class ServerNotices implements Notices, NoticeConnEvents {
       case "FreeProxyConnReq":
         return proxy?.onFree(notice.session);
       case "ResetSession":
-        return proxy?.onReset(notice.session);
+        return proxy?.onReset(notice.session, notice.total);
       default:
         return notice satisfies never;
     }
