@@ -107,7 +107,7 @@ Deno.test("a wrong list is told with its key and what is expected", () => {
     clientMistake(["--config=b.yaml"], { files }),
     `b.yaml:3: tunnels[0].deny: ${expected("none")}, got an empty list`,
   );
-  assertEquals(serverMistake(["--config=c.yaml"], { files }), `c.yaml:1: public_allow: ${expected("all")}, got 7`);
+  assertEquals(serverMistake(["--config=c.yaml"], { files }), `c.yaml:1: public_allow: ${expected("all")}, got "7"`);
   assertEquals(
     serverMistake(["--config=d.yaml"], { files }),
     `d.yaml:1: public_deny: ${expected("none")}, got 65 of them`,
