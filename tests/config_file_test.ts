@@ -195,6 +195,15 @@ Deno.test("many tunnels may leave the public port to the server", () => {
   assertEquals(clientConfig(["--config=x"], { files: { x: text } }).tunnels.map((tunnel) => tunnel.remotePort), [0, 0]);
 });
 
+Deno.test("a client has 65535 tunnels and not 65536, and a list as long is read in no time", () => {
+  const files = (count: number) => ({
+    x: `tunnels:\n${Array.from({ length: count }, (_, i) => `- {local_server: "a:1", name: t${i}}\n`).join("")}`,
+  });
+  assertEquals(clientConfig(["--config=x"], { files: files(65_535) }).tunnels.length, 65_535);
+  const said = clientMistake(["--config=x"], { files: files(65_536) });
+  assertEquals(said, "x:1: tunnels: expected at most 65535 tunnels, got 65536");
+});
+
 Deno.test("a mistake in the file is told also where a flag wins over the key", () => {
   const mistake = serverMistake(["--config=x", "--ctl_port=1"], { files: { x: "ctl_port: http" } });
   assertStringIncludes(mistake, "x:1: ctl_port: expected a port");

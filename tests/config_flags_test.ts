@@ -182,7 +182,7 @@ const SERVER_MISTAKES: [string, string[], string][] = [
   [
     "a heartbeat that never rests",
     ["--heartbeat_interval=0"],
-    '--heartbeat_interval: expected a time from 10ms to 60m, such as 10s, 500ms or 2m, got "0"',
+    '--heartbeat_interval: expected a time from 10ms to 30m, such as 10s, 500ms or 2m, got "0"',
   ],
   [
     "a timeout that is no longer than the interval",

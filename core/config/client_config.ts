@@ -50,6 +50,9 @@ export interface ClientConfig {
 
 const LIST_KEY = "tunnels";
 
+/** The most tunnels of one client: they travel as numbers of 16 bits, from 1. */
+const MAX_TUNNELS = 65_535;
+
 const settings = {
   cproxy_server: {
     value: kinds.tcpEndpoint,
@@ -164,16 +167,22 @@ function tunnelsOfFile(file: ConfigFile | null): TunnelConfig[] {
     throw new ConfigError(`${place}No tunnel, expected --local_server=127.0.0.1:7777 or a YAML file with ${LIST_KEY}`);
   }
   if (list.length === 0) throw new ConfigError(`${file.placeOf([LIST_KEY])}: expected a tunnel, got an empty list`);
-  list.forEach((tunnel, i) => {
-    const earlier = list.slice(0, i);
-    if (earlier.some(({ name }) => name === tunnel.name)) {
+  if (list.length > MAX_TUNNELS) {
+    throw new ConfigError(`${file.placeOf([LIST_KEY])}: expected at most ${MAX_TUNNELS} tunnels, got ${list.length}`);
+  }
+  const names = new Set<string>();
+  const ports = new Set<number>();
+  list.forEach(({ name, remote_port: port }, i) => {
+    if (names.has(name)) {
       const place = file.placeOf([LIST_KEY, i, "name"]);
-      throw new ConfigError(`${place}: expected a name that no other tunnel has, got ${quote(tunnel.name)} again`);
+      throw new ConfigError(`${place}: expected a name that no other tunnel has, got ${quote(name)} again`);
     }
-    if (tunnel.remote_port !== 0 && earlier.some(({ remote_port }) => remote_port === tunnel.remote_port)) {
+    if (port !== 0 && ports.has(port)) {
       const place = file.placeOf([LIST_KEY, i, "remote_port"]);
-      throw new ConfigError(`${place}: expected a port that no other tunnel has, got ${tunnel.remote_port} again`);
+      throw new ConfigError(`${place}: expected a port that no other tunnel has, got ${port} again`);
     }
+    names.add(name);
+    ports.add(port);
   });
   return list.map(({ name, local_server, remote_port, allow, deny }) => ({
     name,

@@ -107,13 +107,13 @@ export const commonSettings: {
     example: "10m",
   },
   heartbeat_interval: {
-    value: kinds.duration("10ms", "60m"),
+    value: kinds.duration("10ms", "30m"),
     default: "10s",
     meaning: "How often the other side is asked whether it is there",
     example: "5s",
   },
   heartbeat_timeout: {
-    value: kinds.duration("20ms", "60m"),
+    value: kinds.duration("100ms", "60m"),
     default: "25s",
     meaning: "How long the other side may be silent before it counts as gone; longer than heartbeat_interval",
     example: "15s",

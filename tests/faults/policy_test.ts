@@ -5,18 +5,9 @@ import { newInstance } from "../../core/protocol/auth.ts";
 import { proxyId, tunnelNo } from "../../core/protocol/ids.ts";
 import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../../core/protocol/proxy_frame.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import {
-  acceptFrom,
-  addressOf,
-  connectTo,
-  endingOf,
-  listenLocally,
-  readExactly,
-  resetConn,
-  soon,
-  writeAll,
-} from "../support/conns.ts";
+import { connectTo, endingOf, readExactly, resetConn, soon, writeAll } from "../support/conns.ts";
 import { CtlSpeaker } from "../support/ctl_speaker.ts";
+import { Echo } from "../support/echo.ts";
 import { type Holdings, holdingsAfterStart, holdingsOf } from "../support/holdings.ts";
 import { until } from "../support/inspection.ts";
 import { newTunnelReq } from "../support/messages.ts";
@@ -26,33 +17,6 @@ import { publicAddress, type Server, startClient, startServer } from "../support
 const ALICE = "the token of Alice";
 const BOB = "the token of Bob";
 const CROWD = 60;
-
-/** A LocalServer that gives back what comes; `using` closes it. */
-class Echo implements Disposable {
-  readonly #listener = listenLocally();
-  readonly address = addressOf(this.#listener);
-
-  constructor() {
-    this.#serve();
-  }
-
-  async #serve(): Promise<void> {
-    try {
-      for (;;) {
-        const conn = await acceptFrom(this.#listener);
-        // visitors end as they like
-        conn.readable.pipeTo(conn.writable).catch(() => {});
-      }
-    } catch (error) {
-      // the listener is closed
-      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) throw error;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#listener.close();
-  }
-}
 
 /** A server with a YAML file, and files for its clients; `await using` ends it. */
 async function serverOf(folder: string, rules: string): Promise<Server> {
