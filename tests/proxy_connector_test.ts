@@ -32,6 +32,7 @@ class Errand {
         onProxyFailed: (_connector, reason) => this.failed.push(reason),
       },
     );
+    this.connector.start();
   }
 
   done(): void {

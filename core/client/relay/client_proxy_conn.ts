@@ -27,14 +27,18 @@ const rspFrame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
 const rspBytes = new Uint8Array(rspFrame.buffer);
 const req = newStartReq();
 
+/** Where the client's notices to the server go. */
+export interface ClientProxyNotices extends Notices {
+  /** Tells the server that a session is finished here. */
+  free(proxy: ProxyId, session: SessionNo): void;
+}
+
 /** What the client's ProxyConns need of their Worker. */
-export interface ClientProxyOwner extends Notices {
+export interface ClientProxyOwner extends ClientProxyNotices {
   /** Where a tunnel's LocalServer is; a target without an address when there is no such tunnel. */
   targetOf(tunnel: TunnelNo): LocalTarget;
   /** Where a tunnel is counted. */
   rowOf(tunnel: TunnelNo): TunnelRow;
-  /** Tells the server that a session is finished here. */
-  free(proxy: ProxyId, session: SessionNo): void;
   /** Lends what connects a LocalConn. Most ProxyConns have no use for one at most times. */
   borrowConnector(): LocalConnector;
   /** Takes it back, when it is done or cancelled. */

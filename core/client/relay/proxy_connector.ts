@@ -68,7 +68,7 @@ export class ProxyConnector implements Task, TimerTarget {
   #socket: StreamSocket | null = null;
 
   /**
-   * Starts to connect.
+   * Makes one; {@linkcode start} connects.
    *
    * @param loop The Worker's loop.
    * @param request What the server asks for.
@@ -88,10 +88,10 @@ export class ProxyConnector implements Task, TimerTarget {
     this.#ticket = ticket;
     this.#events = events;
     this.#deadline = deadline;
-    this.#try();
   }
 
-  #try(): void {
+  /** Starts to connect. It may fail at once. */
+  start(): void {
     const prepare = isLoopback(this.#address) ? prepareLocalProxyConn : prepareProxyConn;
     const begun = beginConnect(this.#loop, this.#address, this, prepare);
     if (typeof begun === "number") return this.#retry(begun);
@@ -125,7 +125,7 @@ export class ProxyConnector implements Task, TimerTarget {
   /** Time to try again, or time over. */
   onTimer(): void {
     if (this.#socket !== null) this.#retry(Errno.ETIMEDOUT);
-    else this.#try();
+    else this.start();
   }
 
   /** Gives up, silently. */
