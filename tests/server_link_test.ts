@@ -70,6 +70,8 @@ function letIn(stage: Stage, listener: Descriptor, client: Client): void {
     },
     onLoginBegun() {},
     delayMs: () => 0,
+    onProofShown() {},
+    mayCompareNow: () => true,
     onWrongProof() {},
     onLoginFailed() {},
     onStrangerGone() {},

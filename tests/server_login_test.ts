@@ -27,7 +27,9 @@ class Desk {
   readonly login: Login;
   /** How long a proof waits. */
   delayMs = 0;
+  mayCompareNow = false;
   begun = 0;
+  proved = 0;
   wrongProofs = 0;
   /** How often it was said that this is no stranger any more. */
   gone = 0;
@@ -50,7 +52,9 @@ class Desk {
     if (first !== null) peer.sendAll(first);
     this.login = new Login(stage.loop, fd, address, tokens.map((token, id) => grant({ id, token })), {
       onLoginBegun: () => this.begun++,
+      onProofShown: () => this.proved++,
       delayMs: () => this.delayMs,
+      mayCompareNow: () => this.mayCompareNow,
       onWrongProof: () => this.wrongProofs++,
       onStrangerGone: () => this.gone++,
       whyNotIn: () => null,
@@ -297,6 +301,35 @@ testOnStage("a proof that has to wait is looked at then, and a right one gets in
   desk.close();
   assertEquals([desk.failed, desk.gone, stage.loop.timers.size], [[], 1, 0]);
 });
+
+testOnStage(
+  "where a proof may be compared at once a right one gets in, and a wrong one is answered as late as ever",
+  (stage) => {
+    for (const token of ["secret", "Secret"]) {
+      const desk = new Desk(stage, "secret");
+      desk.delayMs = 3000;
+      desk.mayCompareNow = true;
+      const login = new ServerLogin(token, INSTANCE, "test");
+      const step = login.onMessage(desk.exchange(login.request)[0]);
+      assert(step.kind === "answer");
+      const answers = desk.exchange(step.message);
+      assertEquals(desk.proved, 1);
+      if (token === "secret") assertEquals(desk.loggedIn.length, 1);
+      else {
+        assertEquals([answers, desk.wrongProofs, desk.failed], [[], 1, []]);
+        stage.advance(2900);
+        assertEquals(messagesAt(desk.far), []);
+        stage.advance(200);
+        assertEquals([desk.refusal(messagesAt(desk.far)), desk.wrongProofs, desk.loggedIn], [
+          "The client's token is not the server's",
+          1,
+          [],
+        ]);
+      }
+      desk.close();
+    }
+  },
+);
 
 testOnStage("while a proof waits, its connection may go, and another proof is one too many", (stage) => {
   for (const [act, reason] of [["leave", "closed by the peer"], ["again", "NewCtlProof before the login"]]) {

@@ -31,6 +31,10 @@ class Door {
     this.#limit.begin(this.#strangers.get(name)!);
   }
 
+  prove(name: string): void {
+    this.#limit.prove(this.#strangers.get(name)!);
+  }
+
   leave(name: string): void {
     this.here.splice(this.here.indexOf(name), 1);
     this.#limit.leave(this.#strangers.get(name)!);
@@ -69,6 +73,57 @@ Deno.test("a stranger that has not begun to log in goes before one that has", ()
   door.begin("a4");
   door.admit("a5");
   assertEquals(door.here, ["a4", "a5"]);
+});
+
+Deno.test("a stranger that has shown a proof goes for none of its network, whatever those have begun", () => {
+  const door = new Door(10, 3);
+  door.admit("a1", "a2", "a3");
+  for (const name of ["a1", "a2"]) door.prove(name);
+  for (let i = 4; i < 300; i++) {
+    door.admit(`a${i}`);
+    door.begin(`a${i}`);
+  }
+  assertEquals(door.here, ["a1", "a2", "a299"]);
+  door.prove("a299");
+  door.admit("a300");
+  assertEquals(door.here, ["a1", "a2", "a299"], "and none is let in while all have shown one");
+  assertEquals(door.size, 3);
+  door.leave("a1");
+  door.admit("a301");
+  assertEquals(door.here, ["a2", "a299", "a301"]);
+});
+
+Deno.test("strangers of other networks that have shown no proof go before one that has", () => {
+  const door = new Door(4, 3);
+  door.admit("a1", "a2", "a3", "b1");
+  for (const name of ["a1", "a2", "a3"]) door.prove(name);
+  door.admit("c1");
+  assertEquals(door.here, ["a1", "a2", "a3", "c1"]);
+});
+
+Deno.test("a network whose strangers have all shown proofs does not keep other networks out", () => {
+  const door = new Door(4, 4);
+  door.admit("a1", "a2", "a3", "b1");
+  for (const name of ["a1", "a2", "a3", "b1"]) door.prove(name);
+  door.admit("c1");
+  assertEquals(door.here, ["a2", "a3", "b1", "c1"]);
+  door.prove("c1");
+  door.admit("a4");
+  assertEquals(door.here, ["a2", "a3", "b1", "c1"], "but only others: it has most itself");
+});
+
+Deno.test("a few wrong proofs a second are compared at once, and right ones with them", () => {
+  const throttle = new LoginThrottle();
+  let compared = 0;
+  for (let now = 0; now < 10_000; now += 10) {
+    if (!throttle.mayCompareNow("a", now)) continue;
+    throttle.failed("a", now);
+    compared++;
+  }
+  assert(compared > 100 && compared <= 110, `${compared} in 10 s`);
+  assert(!throttle.mayCompareNow("a", 10_000));
+  assert(throttle.mayCompareNow("a", 10_200), "a moment later the next may be right");
+  assert(throttle.mayCompareNow("b", 10_000));
 });
 
 Deno.test("who has left makes room, and may leave again", () => {

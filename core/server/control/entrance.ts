@@ -91,6 +91,8 @@ export class Entrance implements ProxyGreetingEvents {
     const { loop } = this.#context;
     return {
       onLoginBegun: (login) => this.#strangers.begin(login),
+      onProofShown: (login) => this.#strangers.prove(login),
+      mayCompareNow: () => this.#throttle.mayCompareNow(network, loop.now),
       delayMs: () => this.#throttle.delayMs(network, loop.now),
       onWrongProof: () => this.#throttle.failed(network, loop.now),
       whyNotIn: (grant, instance) => this.#events.whyNotIn(grant, instance),

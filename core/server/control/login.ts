@@ -33,9 +33,13 @@ export interface LoggedIn {
 export interface LoginEvents {
   /** It has begun: the client speaks this protocol. */
   onLoginBegun(login: Login): void;
-  /** A proof has come. Returns for how many ms it is not looked at, 0 for not at all. */
+  /** A proof has come. */
+  onProofShown(login: Login): void;
+  /** For how many ms the answer waits if the proof is wrong; 0 for not at all. */
   delayMs(): number;
-  /** The proof is wrong; {@linkcode onLoginFailed} follows. */
+  /** Whether the proof may be compared before that, so that a right one is answered at once. */
+  mayCompareNow(): boolean;
+  /** The proof is wrong; {@linkcode onLoginFailed} follows, now or after the delay. */
   onWrongProof(): void;
   /** Why a client that has proved this grant's token may not log in, or null. */
   whyNotIn(grant: Grant, instance: string): string | null;
@@ -47,6 +51,8 @@ export interface LoginEvents {
   onStrangerGone(login: Login): void;
 }
 
+const WRONG_TOKEN = "The client's token is not the server's";
+
 /** One login. One thread. */
 export class Login implements CtlConnOwner, Stranger, TimerTarget {
   readonly #conn: CtlConn;
@@ -57,6 +63,8 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
   #program = "";
   /** Has come, and is not looked at yet. */
   #answer: NewCtlProof | null = null;
+  /** It has been compared, and the answer waits. */
+  #isWrong = false;
   readonly #delay = new Timer(this);
   readonly #loop: EventLoop;
   /** Set at success: messages of the same turn are its already. */
@@ -124,28 +132,30 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
     this.#conn.send({ type: "NewCtlChallenge", version: PROTOCOL_VERSION, nonce: serverNonce, auth });
   }
 
-  /** Whoever has failed before is not looked at again at once. */
+  /** Where others have failed before, a wrong proof is answered late, and maybe looked at late. */
   #await(answer: NewCtlProof): void {
     this.#answer = answer;
+    this.#events.onProofShown(this);
     const delayMs = this.#demandsToken ? this.#events.delayMs() : 0;
-    if (delayMs === 0) this.#judge(answer, this.#greeting!);
-    else this.#loop.setTimer(this.#delay, delayMs);
+    if (delayMs === 0 || this.#events.mayCompareNow()) return this.#judge(answer, this.#greeting!, delayMs);
+    this.#loop.setTimer(this.#delay, delayMs);
   }
 
   /** It has waited long enough. */
   onTimer(): void {
-    this.#judge(this.#answer!, this.#greeting!);
+    if (this.#isWrong) this.#refuse(WRONG_TOKEN);
+    else this.#judge(this.#answer!, this.#greeting!, 0);
   }
 
-  #judge(answer: NewCtlProof, greeting: Greeting): void {
+  #judge(answer: NewCtlProof, greeting: Greeting, delayMs: number): void {
     if (!this.#demandsToken) return this.#letIn(greeting, this.#grants[0], "");
     if (answer.auth === "none") return this.#refuse("This server demands a token, and the client has none");
     const grant = grantFor(this.#grants, greeting, answer.proof);
-    if (grant === null) {
-      this.#events.onWrongProof();
-      return this.#refuse("The client's token is not the server's");
-    }
-    this.#letIn(greeting, grant, serverProof(grant.token!, greeting));
+    if (grant !== null) return this.#letIn(greeting, grant, serverProof(grant.token!, greeting));
+    this.#events.onWrongProof();
+    if (delayMs === 0) return this.#refuse(WRONG_TOKEN);
+    this.#isWrong = true;
+    this.#loop.setTimer(this.#delay, delayMs);
   }
 
   #letIn(greeting: Greeting, grant: Grant, proof: string): void {

@@ -3,7 +3,7 @@
 //
 // The newest is let in and an old one goes: refusing the newest would let a few hundred silent strangers, renewed in time,
 // keep everybody out, while whoever means to log in does so within two round trips. A stranger that has not even begun
-// goes before one that has.
+// goes before one that has, and one that has shown a proof, and waits only for us, goes for no other of its network.
 
 /** Ms for whatever a stranger has to say, from when it connected. */
 export const STRANGER_MS = 5000;
@@ -21,32 +21,46 @@ export interface Stranger {
   evict(): void;
 }
 
-/** Strangers in the order in which they came, which is that of a Set; those that have not begun apart from the others. */
+/** How far a stranger has come: it is silent, it has begun to log in, it has shown a proof. */
+type Stage = 0 | 1 | 2;
+const SILENT: Stage = 0;
+const BEGUN: Stage = 1;
+const PROVED: Stage = 2;
+
+/** Strangers by how far they have come, and in the order in which they came there, which is that of a Set. */
 class Queue {
-  readonly #silent = new Set<Stranger>();
-  readonly #begun = new Set<Stranger>();
+  readonly #stages: readonly Set<Stranger>[] = [new Set(), new Set(), new Set()];
 
   get size(): number {
-    return this.#silent.size + this.#begun.size;
+    return this.#stages[SILENT].size + this.#stages[BEGUN].size + this.#stages[PROVED].size;
   }
 
   add(stranger: Stranger): void {
-    this.#silent.add(stranger);
+    this.#stages[SILENT].add(stranger);
   }
 
-  begin(stranger: Stranger): void {
-    if (this.#silent.delete(stranger)) this.#begun.add(stranger);
+  move(stranger: Stranger, stage: Stage): void {
+    this.delete(stranger);
+    this.#stages[stage].add(stranger);
   }
 
   delete(stranger: Stranger): void {
-    if (!this.#silent.delete(stranger)) this.#begun.delete(stranger);
+    for (const stage of this.#stages) if (stage.delete(stranger)) return;
   }
 
-  /** Who goes first; there is one. */
-  first(): Stranger {
-    const from = this.#silent.size > 0 ? this.#silent : this.#begun;
-    return from.values().next().value!;
+  /** Who goes first of those who have shown no proof. */
+  get unproved(): Stranger | undefined {
+    return firstOf(this.#stages[SILENT]) ?? firstOf(this.#stages[BEGUN]);
   }
+
+  /** Who has shown a proof, the longest ago. */
+  get proved(): Stranger | undefined {
+    return firstOf(this.#stages[PROVED]);
+  }
+}
+
+function firstOf(strangers: Set<Stranger>): Stranger | undefined {
+  return strangers.values().next().value;
 }
 
 /** See the file's head. One thread. */
@@ -77,12 +91,20 @@ export class StrangerLimit {
     return this.#all.size;
   }
 
-  /** Lets one in, for which another one may have to go: of its own network, or of the one that has most. */
+  /**
+   * Lets one in, for which another one may have to go: of its own network, or of the one that has most. It goes itself if
+   * all of those have shown a proof; only one of a network that has more than its own may go in spite of that.
+   */
   admit(stranger: Stranger, network: string): void {
-    if ((this.#networks.get(network)?.size ?? 0) >= this.#mostPerNetwork) this.#evict(this.#networks.get(network)!);
-    else if (this.size >= this.#most) this.#evict(this.#largest());
+    const own = this.#networks.get(network);
+    let victim: Stranger | undefined;
+    if (own !== undefined && own.size >= this.#mostPerNetwork) victim = own.unproved ?? stranger;
+    else if (this.size >= this.#most) victim = this.#weakest(own) ?? stranger;
+    if (victim !== undefined && victim !== stranger) this.#evict(victim);
+    if (victim === stranger) return this.#turnAway(stranger);
     this.#networkOf.set(stranger, network);
     this.#all.add(stranger);
+    // the one that has gone may have been the only one of this network
     const queue = this.#networks.get(network) ?? new Queue();
     queue.add(stranger);
     this.#networks.set(network, queue);
@@ -90,10 +112,19 @@ export class StrangerLimit {
 
   /** This one has begun to log in: those that have not go before it. */
   begin(stranger: Stranger): void {
+    this.#move(stranger, BEGUN);
+  }
+
+  /** This one has shown a proof: those that have not go before it. */
+  prove(stranger: Stranger): void {
+    this.#move(stranger, PROVED);
+  }
+
+  #move(stranger: Stranger, stage: Stage): void {
     const network = this.#networkOf.get(stranger);
     if (network === undefined) return;
-    this.#all.begin(stranger);
-    this.#networks.get(network)!.begin(stranger);
+    this.#all.move(stranger, stage);
+    this.#networks.get(network)!.move(stranger, stage);
   }
 
   /** This one is no stranger any more, or gone; again is nothing. */
@@ -107,9 +138,17 @@ export class StrangerLimit {
     if (queue.size === 0) this.#networks.delete(network);
   }
 
-  /** The strangers of the network that has most; all of them when no network has more than one. */
-  #largest(): Queue {
-    let largest = this.#all;
+  /** Who goes for one of a network that has `own`; undefined when nobody should. */
+  #weakest(own: Queue | undefined): Stranger | undefined {
+    const largest = this.#largest();
+    const unproved = largest?.unproved ?? this.#all.unproved;
+    if (unproved !== undefined) return unproved;
+    return largest !== null && largest.size > (own?.size ?? 0) ? largest.proved : undefined;
+  }
+
+  /** The strangers of the network that has most; null when no network has more than one. */
+  #largest(): Queue | null {
+    let largest: Queue | null = null;
     let most = 1;
     for (const queue of this.#networks.values()) {
       if (queue.size > most) {
@@ -120,9 +159,12 @@ export class StrangerLimit {
     return largest;
   }
 
-  #evict(queue: Queue): void {
-    const stranger = queue.first();
+  #evict(stranger: Stranger): void {
     this.leave(stranger);
+    this.#turnAway(stranger);
+  }
+
+  #turnAway(stranger: Stranger): void {
     stranger.evict();
     this.#onEvicted();
   }
