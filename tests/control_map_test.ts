@@ -39,6 +39,8 @@ class Town implements ControlMapActions {
     }, () => stage.loop.now);
   }
 
+  /** Whether the acceptor closes ports before the next line here. */
+  closesAtOnce = true;
   /** Whether there are descriptors for another client. */
   room = true;
 
@@ -47,7 +49,10 @@ class Town implements ControlMapActions {
   withdraw = ({ id }: Control) => void this.deeds.push(`withdraw ${id}`);
   listen = ({ id, port }: Tunnel, { id: control }: Control) =>
     void this.deeds.push(`listen ${id} ${port} for ${control}`);
-  unlisten = ({ id }: Tunnel) => void this.deeds.push(`unlisten ${id}`);
+  unlisten = ({ id }: Tunnel) => {
+    this.deeds.push(`unlisten ${id}`);
+    if (this.closesAtOnce) this.map.onUnlistened(id);
+  };
   forward = (control: ControlId, message: SessionMessage) => void this.forwarded.push([control, message]);
   show = ({ row }: Tunnel, up: boolean, { name, public: address }: LogFields) =>
     void this.shown.push(`${row.row} ${name} ${up ? "up" : "down"} ${address}`);
@@ -520,4 +525,35 @@ testTown("a client that logs in again while its former connection stands keeps i
   const back = town.enter("a", "192.0.2.1:50001", BOB);
   assertEquals(refusedBy(town.ask(town.enter("b", "192.0.2.2:50000", ALICE), 1, 8000)), KEPT);
   assertEquals(town.ask(back, 1, 8000), []);
+});
+
+testTown("a tunnel is said to be down when its port is closed, and not before", (town, stage) => {
+  const client = town.enter("a");
+  town.ask(client, 1, 8000, "web");
+  town.opened(client, 1, 8000);
+  town.closesAtOnce = false;
+  client.close();
+  stage.step(3);
+  const down = "Tunnel is down name=web public=0.0.0.0:8000 client=1 reason=closed by the peer";
+  assert(town.deeds.includes("unlisten 1") && !town.lines.includes(down));
+  town.map.onUnlistened(1);
+  assertEquals(town.lines.at(-1), down);
+});
+
+testTown("at the end of the program every tunnel is said to be down once, whoever sees the end first", (town) => {
+  const client = town.enter("a");
+  for (const no of [1, 2, 3]) {
+    town.ask(client, no, 8000 + no);
+    town.opened(client, no, 8000 + no);
+  }
+  town.map.onUnlistened(1);
+  town.map.drain();
+  town.map.onUnlistened(2);
+  town.map.stop();
+  assertEquals(
+    town.lines.filter((line) => line.startsWith("Tunnel is down")).toSorted(),
+    [1, 2, 3].map((no) => (
+      `Tunnel is down name=tunnel ${no} public=0.0.0.0:${8000 + no} client=1 reason=the server stops`
+    )),
+  );
 });

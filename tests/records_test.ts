@@ -34,6 +34,7 @@ import {
   sendListening,
   sendListenRange,
   sendUnlisten,
+  sendUnlistened,
 } from "../core/server/listen_records.ts";
 import { assertEquals } from "./support/assert.ts";
 import { Post } from "./support/post.ts";
@@ -118,6 +119,7 @@ Deno.test("what is told of a public port arrives", () => {
     assertEquals(through((mailbox) => sendListenRange(mailbox, TO, range), readListenRange), range);
   }
   assertEquals(through((mailbox) => sendUnlisten(mailbox, TO, tunnelId), readUnlisten), tunnelId);
+  assertEquals(through((mailbox) => sendUnlistened(mailbox, TO, tunnelId), readUnlisten), tunnelId);
   const listening = { tunnelId, port: 65_535, code: 98 };
   assertEquals(through((mailbox) => sendListening(mailbox, TO, tunnelId, 65_535, 98), readListening), listening);
 });

@@ -32,6 +32,8 @@ export const RecordKind = {
   LISTENING: 11,
   /** server control -> acceptor: see `sendListenRange`. */
   LISTEN_RANGE: 12,
+  /** server acceptor -> control: see `sendUnlistened`. */
+  UNLISTENED: 13,
 } as const;
 
 /** The control in records of a client, whose Workers know only one. */

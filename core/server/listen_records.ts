@@ -67,9 +67,14 @@ export function sendUnlisten(mailbox: Mailbox, to: number, tunnelId: number): vo
   mailbox.send(to, RecordKind.UNLISTEN, tunnelId);
 }
 
-/** Reads what {@linkcode sendUnlisten} has sent: the tunnel, as the server numbers it. */
+/** Reads what {@linkcode sendUnlisten} or {@linkcode sendUnlistened} has sent: the tunnel, as the server numbers it. */
 export function readUnlisten(words: Int32Array, at: number): number {
   return idAt(words, at + 1);
+}
+
+/** Tells the control Worker that a public port is closed. */
+export function sendUnlistened(mailbox: Mailbox, to: number, tunnelId: number): void {
+  mailbox.send(to, RecordKind.UNLISTENED, tunnelId);
 }
 
 /** How a LISTEN went. */

@@ -24,6 +24,7 @@ import {
   readListenRange,
   readUnlisten,
   sendListening,
+  sendUnlistened,
 } from "../listen_records.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import { WaitingRoom } from "../waiting_room.ts";
@@ -181,6 +182,7 @@ class ServerAcceptor implements Reactor {
     door.refusals.close();
     this.#doors.delete(tunnelId);
     this.#counts.count(Held.PORTS, door.grant, -1);
+    sendUnlistened(this.#context.mailbox, CONTROL, tunnelId);
   }
 
   onMessage(): void {}

@@ -58,6 +58,8 @@ export class ControlMap {
   /** By token and instance: who has another token is another client, whatever instance it claims. */
   readonly #instances = new Map<string, Control>();
   readonly #ports: PublicPorts;
+  /** Public ports that are being closed, by tunnel, and what is to be told of each. */
+  readonly #closing = new Map<number, LogFields>();
   /** The program stops: no port is opened any more. */
   #draining = false;
   #lastControl = 0;
@@ -231,9 +233,10 @@ export class ControlMap {
   }
 
   #dropTunnel(tunnel: Tunnel, control: Control, reason: string, keepPort: boolean): void {
-    this.#actions.unlisten(tunnel);
-    if (tunnel.open) this.#tellDown(tunnel, control, reason);
+    if (tunnel.open) this.#closing.set(tunnel.id, { ...fieldsOf(tunnel, control), reason });
+    if (tunnel.open) this.#actions.show(tunnel, false, fieldsOf(tunnel, control));
     this.#forgetTunnel(tunnel, control, keepPort && tunnel.open);
+    this.#actions.unlisten(tunnel);
   }
 
   #forgetTunnel(tunnel: Tunnel, control: Control, keepPort: boolean): void {
@@ -244,16 +247,31 @@ export class ControlMap {
   /** The program stops, and the acceptor Worker has closed every public port or will: no more are opened. */
   drain(): void {
     this.#draining = true;
-    for (const { tunnel, control } of this.#ports.values()) {
-      if (tunnel.open) this.#tellDown(tunnel, control, "the server stops");
-      tunnel.open = false;
-    }
+    for (const held of this.#ports.values()) this.#dropAtEnd(held);
   }
 
-  #tellDown(tunnel: Tunnel, control: Control, reason: string): void {
+  #dropAtEnd({ tunnel, control }: Held): void {
+    if (!tunnel.open) return;
     const fields = fieldsOf(tunnel, control);
-    this.#actions.log("Tunnel is down", { ...fields, reason });
+    this.#closing.set(tunnel.id, { ...fields, reason: "the server stops" });
     this.#actions.show(tunnel, false, fields);
+    tunnel.open = false;
+  }
+
+  /** A public port is closed. Only now people are told: who reads that a tunnel is down finds its port closed. */
+  onUnlistened(id: number): void {
+    const held = this.#ports.get(id);
+    // at the end of the program the acceptor Worker closes ports by itself, and may be the first to see the end
+    if (held !== undefined) this.#dropAtEnd(held);
+    const fields = this.#closing.get(id);
+    this.#closing.delete(id);
+    if (fields !== undefined) this.#actions.log("Tunnel is down", fields);
+  }
+
+  /** The Workers end: what the acceptor Worker has not answered by now it does not answer any more. */
+  stop(): void {
+    for (const id of [...this.#closing.keys()]) this.onUnlistened(id);
+    for (const { conn } of this.#controls.values()) conn.finish();
   }
 
   #lose(control: Control, reason: string): void {

@@ -23,7 +23,7 @@ import {
   strayRecord,
 } from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
-import { readListening, sendListen, sendListenRange, sendUnlisten } from "../listen_records.ts";
+import { readListening, readUnlisten, sendListen, sendListenRange, sendUnlisten } from "../listen_records.ts";
 import { ConnectionCounts, Held } from "../connection_counts.ts";
 import type { Grant } from "../policy/grant.ts";
 import { TokenShares } from "../token_shares.ts";
@@ -141,6 +141,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
         const { tunnelId, port, code } = readListening(words, at);
         return this.#controls.onListening(tunnelId, port, code);
       }
+      case RecordKind.UNLISTENED:
+        return this.#controls.onUnlistened(readUnlisten(words, at));
       case RecordKind.NEED_PROXY: {
         const { control, worker, proxy, ticket } = readNeedProxy(words, at);
         return this.#writerTo(control)?.appendNeedProxy(worker, proxy, ticket);
@@ -173,7 +175,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
       this.#controls.drain();
     }
     if (phase !== Phase.STOP) return;
-    for (const control of this.#controls.values()) control.conn.finish();
+    this.#controls.stop();
   }
 
   dispose(): void {}
