@@ -20,7 +20,6 @@ const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const TCP_DEFER_ACCEPT = 9;
 const TCP_CONGESTION = 13;
-const TCP_USER_TIMEOUT = 18;
 const TCP_RTO_MAX_MS = 44;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
@@ -225,16 +224,6 @@ export function setKeepalive(fd: Descriptor, idleSeconds: number, intervalSecond
   setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, idleSeconds);
   setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, intervalSeconds);
   setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-}
-
-/**
- * Ends a connection whose sent bytes stay unacknowledged for this long (TCP_USER_TIMEOUT, tcp(7)).
- *
- * @param fd A TCP socket.
- * @param timeoutMs Milliseconds; 0 is the kernel's default of many minutes.
- */
-export function setUserTimeout(fd: Descriptor, timeoutMs: number): void {
-  setOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, timeoutMs);
 }
 
 /**

@@ -1,137 +1,23 @@
 // Half-closed sessions that stand still: which are ended, by which side, and which never. The test plays the client, the
 // PublicClient and time.
 
-import type { ProxyId, SessionNo } from "../core/protocol/ids.ts";
-import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../core/protocol/proxy_frame.ts";
-import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
+import { Count } from "../core/relay/counters.ts";
 import { HalfCloseWatch } from "../core/relay/half_close_watch.ts";
-import { PipePool } from "../core/relay/pipe_pool.ts";
-import { ServerProxyConn } from "../core/server/relay/server_proxy_conn.ts";
-import { PublicConn } from "../core/server/relay/public_conn.ts";
-import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { Errno } from "../ffi/errno.ts";
-import { unsentBytes } from "../ffi/socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
-import { ConnectionCounts, portPlaceOf } from "../core/server/connection_counts.ts";
-import { TokenAccount, TokenShares } from "../core/server/token_shares.ts";
-import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
-import { quietSurroundings } from "./support/surroundings.ts";
+import { RelayingSession, TUNNEL } from "./support/relaying.ts";
+import { testOnStage } from "./support/stage.ts";
 
 const HOUR_MS = 3_600_000;
-const ROW = 0 as TunnelRow;
-const TUNNEL = placeOf(ROW);
-const SESSION = 1 as SessionNo;
-/** Small, so that a megabyte does not fit. */
-const BUFFER_BYTES = 4096;
-
-/** One session on the server, relaying both ways. */
-class Scene {
-  readonly stage: Stage;
-  readonly conn: ServerProxyConn;
-  /** The client's end of the ProxyConn. */
-  readonly far: Peer;
-  /** The PublicClient. */
-  readonly user: Peer;
-  readonly counters = new RelayCounters(1, 1).block(0);
-  readonly #pipes: PipePool;
-  readonly #sockets: StreamSocket[] = [];
-
-  constructor(stage: Stage, timeoutMs: number) {
-    this.stage = stage;
-    this.#pipes = new PipePool();
-    new HalfCloseWatch(stage.loop, timeoutMs);
-    const around = quietSurroundings(stage.loop, this.#pipes, this.counters);
-    const counts = new ConnectionCounts(1);
-    const rules = { descriptors: Infinity, maxConnections: [Infinity], poolCount: 1 };
-    const owner = {
-      account: new TokenAccount(0, counts, new TokenShares(rules, counts)),
-      onIdle() {},
-      onUnfreed() {},
-      onSilent() {},
-      onUnserved() {},
-      onProxyClosed() {},
-      onPublicClosed() {},
-      shutdownPeer() {},
-      reset() {},
-    };
-    const { socket, peer } = stage.connect(BUFFER_BYTES);
-    this.far = peer;
-    this.conn = new ServerProxyConn(1 as ProxyId, socket, around, owner);
-    const visitor = stage.connect(BUFFER_BYTES);
-    this.user = visitor.peer;
-    stage.step(2);
-    const visits = { serve() {}, onUnservedClosed() {} };
-    this.conn.start(new PublicConn(visitor.socket, 1, ROW, portPlaceOf(0, 1), stage.loop.now, visits, () => {}));
-    const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-    encodeStartRsp(frame, SESSION, START_CONNECTED);
-    this.far.sendAll(new Uint8Array(frame.buffer));
-    stage.until(() => this.conn.state === "relaying", "the session relays");
-    this.far.read(PROXY_FRAME_BYTES).take();
-    this.#sockets.push(socket, visitor.socket);
-    this.settle();
-  }
-
-  /** The kernel at the other end has acknowledged everything, which it may put off for a moment of real time. */
-  settle(): void {
-    this.stage.until(() => this.#sockets.every(({ fd }) => unsentBytes(fd) === 0), "everything is acknowledged");
-  }
-
-  /** The LocalServer has ended its side, and the PublicClient knows. */
-  localEnds(total = 0): void {
-    this.conn.onShutdownPeer(SESSION, total);
-    this.stage.step(2);
-    if (total === 0) this.settle();
-  }
-
-  /** The PublicClient has ended its side. */
-  userEnds(): void {
-    this.user.finish();
-    this.stage.step(3);
-  }
-
-  /** Sends, while nobody reads at the other end, until not all of it gets through: the direction is blocked. */
-  block(from: Peer): number {
-    const moved = from === this.user ? Count.bytesToProxy : Count.bytesFromProxy;
-    let sent = 0;
-    do {
-      sent += from.send(new Uint8Array(BUFFER_BYTES));
-      this.stage.step(3);
-    } while (this.counters[TUNNEL + moved] === sent);
-    return sent;
-  }
-
-  /** Lets time pass in small steps, so that every look happens. */
-  pass(ms: number): void {
-    for (let passed = 0; passed < ms; passed += 20_000) this.stage.advance(20_000);
-  }
-
-  get isUnderWay(): boolean {
-    return this.conn.inSession;
-  }
-
-  /** The PublicClient and the client both see a reset. */
-  assertReset(): void {
-    assertEquals(this.conn.state, "closed");
-    assertEquals(this.counters[TUNNEL + Count.sessionsReset], 1);
-    for (const peer of [this.user, this.far]) {
-      this.stage.until(() => peer.read().state !== "open", "the reset arrives");
-      assertEquals(peer.state, Errno.ECONNRESET);
-    }
-  }
-
-  dispose(): void {
-    this.conn.close();
-    this.stage.step();
-    this.#pipes.dispose();
-  }
-}
 
 /** Registers a test with a session whose half-closed idling is bounded by `timeoutMs`. */
-function testWatch(name: string, body: (scene: Scene) => void, timeoutMs = HOUR_MS): void {
+function testWatch(name: string, body: (scene: RelayingSession, lines: string[]) => void, timeoutMs = HOUR_MS): void {
   testOnStage(name, (stage) => {
-    const scene = new Scene(stage, timeoutMs);
+    const lines: string[] = [];
+    new HalfCloseWatch({ loop: stage.loop, log: (_level, message) => lines.push(message) }, timeoutMs);
+    const scene = new RelayingSession(stage);
     try {
-      body(scene);
+      body(scene, lines);
     } finally {
       scene.dispose();
     }
@@ -146,12 +32,14 @@ testWatch("a session that has not ended in either direction may be idle for days
   assertEquals([s.far.text(), s.user.text()], ["still there", "so am I"]);
 });
 
-testWatch("a peer that ignores the end it was told is cut off after the time-out, and not before", (s) => {
+testWatch("a peer that ignores the end it was told is cut off after the time-out, and not before", (s, lines) => {
   s.localEnds();
   assertEquals(s.user.read().state, "end");
   s.pass(HOUR_MS - 60_000);
   assert(s.isUnderWay);
+  assertEquals(lines, []);
   s.pass(240_000);
+  assertEquals(lines, ["A half-closed connection stood still and is reset"]);
   assertEquals(s.conn.state, "closed");
   assertEquals(s.counters[TUNNEL + Count.sessionsReset], 1);
   s.stage.until(() => s.far.read().state !== "open", "the reset arrives");

@@ -102,8 +102,8 @@ export const commonSettings: {
     value: kinds.duration("0s", "1440m"),
     default: "60m",
     meaning:
-      "How long a connection one of whose directions has ended may stand still in the other before it is reset; " +
-      "0 for ever",
+      "How long a connection one of whose directions has ended may stand still in the other, also because its receiver " +
+      "pauses, before it is reset; 0 for ever",
     example: "10m",
   },
   heartbeat_interval: {

@@ -1,6 +1,6 @@
 // A ctl_conn: a socket on which frames come and go, with heartbeats and an orderly end. It knows no message's meaning.
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { receive, send, setLongestRepeat, setNoDelay, setUserTimeout, shutdownWrite } from "../../ffi/socket.ts";
+import { receive, send, setLongestRepeat, setNoDelay, shutdownWrite } from "../../ffi/socket.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { FairTurns, type SlicedWork } from "../reactor/fair_turns.ts";
@@ -106,7 +106,6 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
     this.#reader.maxFrameBytes = MAX_FRAME_BYTES;
     this.#heartbeatIntervalMs = intervalMs;
     this.#timeoutMs = timeoutMs;
-    setUserTimeout(this.fd, timeoutMs);
     setLongestRepeat(this.fd, REPEAT_MS);
     this.#loop.setTimer(this.#timer, intervalMs);
   }

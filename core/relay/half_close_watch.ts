@@ -1,6 +1,8 @@
 // Ends sessions that hang half-closed: one direction has ended, and nothing moves in the other. It knows no payload and
 // costs nothing per event: it looks at all sessions of a relay Worker now and then.
 import type { EventLoop } from "../reactor/event_loop.ts";
+import { LogLimit } from "../reactor/log_limit.ts";
+import type { ReactorContext } from "../reactor/reactor_worker.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { ProxyConn } from "./proxy_conn.ts";
@@ -10,6 +12,8 @@ const LOOKS = 8;
 /** Ms between two looks, whatever the time-out. */
 const LEAST_LOOK_MS = 20;
 const MOST_LOOK_MS = 60_000;
+/** Lines a minute about sessions that were ended. */
+const LINES = 1;
 
 /** What a half-closed session was like when it was first seen so. */
 interface Stillness {
@@ -27,17 +31,20 @@ export class HalfCloseWatch implements TimerTarget {
   readonly #timeoutMs: number;
   readonly #lookMs: number;
   readonly #timer = new Timer(this);
+  readonly #log: LogLimit;
   /** Only those that were half-closed at the last look: other sessions cost nothing here. */
   #still = new Map<ProxyConn, Stillness>();
 
   /**
    * Starts to watch every ProxyConn of a loop.
    *
-   * @param loop The Worker's loop.
+   * @param context The Worker.
    * @param timeoutMs Ms for which a half-closed session may stand still; 0 for ever.
    */
-  constructor(loop: EventLoop, timeoutMs: number) {
+  constructor(context: Pick<ReactorContext, "loop" | "log">, timeoutMs: number) {
+    const { loop } = context;
     this.#loop = loop;
+    this.#log = new LogLimit(context, LINES);
     this.#timeoutMs = timeoutMs;
     this.#lookMs = Math.min(Math.max(timeoutMs / LOOKS, LEAST_LOOK_MS), MOST_LOOK_MS);
     if (timeoutMs > 0) loop.setTimer(this.#timer, this.#lookMs);
@@ -65,7 +72,13 @@ export class HalfCloseWatch implements TimerTarget {
     const before = this.#still.get(conn);
     if (before === undefined || before.session !== session || before.progress !== progress) {
       still.set(conn, { session, progress, since: now });
-    } else if (now - before.since >= this.#timeoutMs) conn.expire();
+    } else if (now - before.since >= this.#timeoutMs) this.#expire(conn);
     else still.set(conn, before);
+  }
+
+  #expire(conn: ProxyConn): void {
+    conn.expire();
+    const limit = `${this.#timeoutMs / 1000}s`;
+    this.#log.log("info", "A half-closed connection stood still and is reset", { half_close_timeout: limit });
   }
 }

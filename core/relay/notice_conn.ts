@@ -1,7 +1,7 @@
 // A notice connection: notices about sessions go from relay Worker to relay Worker, beside the ctl_conn, which they would
 // cross with two more threads on either side. It was a ProxyConn; it carries no payload.
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { receive, send, setLongestRepeat, setUserTimeout } from "../../ffi/socket.ts";
+import { receive, send, setLongestRepeat } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import { type Notice, NoticeReader } from "../protocol/notice_reader.ts";
 import { NoticeWriter } from "../protocol/notice_writer.ts";
@@ -21,8 +21,6 @@ const ROUNDS = 16;
  * which saves a wake-up on either side for every session.
  */
 const PATIENCE_MS = 1;
-/** Ms for which notices may stay unacknowledged: then the ends of streams are told by FIN, which costs only ProxyConns. */
-const USER_TIMEOUT_MS = 10_000;
 /** Ms at most between repeats of unacknowledged notices. */
 const REPEAT_MS = 2000;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
@@ -84,7 +82,6 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     this.#responseMissing = awaitsResponse ? PROXY_FRAME_BYTES : 0;
     this.#flush = { queued: false, run: () => this.#flushNow() };
     socket.task = this;
-    setUserTimeout(socket.fd, USER_TIMEOUT_MS);
     setLongestRepeat(socket.fd, REPEAT_MS);
     this.#counters[Count.noticeConnsOpened]++;
     this.#loop.enqueue(this);
@@ -179,6 +176,11 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     if (count === -Errno.EAGAIN) this.#socket.readable = false;
     else if (count !== -Errno.EINTR) this.#lose(count === 0 ? "closed by the peer" : errnoName(-count));
     return 0;
+  }
+
+  /** Its peer has not answered for too long. */
+  onPeerGone(): void {
+    this.#lose(errnoName(Errno.ETIMEDOUT));
   }
 
   #lose(reason: string): void {

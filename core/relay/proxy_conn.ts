@@ -220,6 +220,11 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     this.fail({ side: "endpoint", code: Errno.ETIMEDOUT });
   }
 
+  /** The peer of one of its sockets has not answered for too long. */
+  onPeerGone(socket: StreamSocket): void {
+    this.fail({ side: socket === this.socket ? "proxy" : "endpoint", code: Errno.ETIMEDOUT });
+  }
+
   /** The process is about to end in order: what a finished session has left in the kernel's buffers is to arrive. */
   leave(): void {
     if (!this.inSession) this.socket.unguard();

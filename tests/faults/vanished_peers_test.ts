@@ -5,6 +5,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { acceptFrom, addressOf, connectTo, endingOf, readExactly, soon, writeAll } from "../support/conns.ts";
 import { connectionsOf, type ForeignSocket, ignoreWithoutForeignSockets } from "../support/foreign_sockets.ts";
 import { holdingsAfterStart, idleAgain } from "../support/holdings.ts";
+import { until } from "../support/inspection.ts";
 import { ignoreWithoutNetworks, Network } from "../support/network.ts";
 import type { Program } from "../support/program.ts";
 import { publicAddress, startClient, startServer } from "../support/starts.ts";
@@ -56,6 +57,11 @@ Deno.test({
         Promise.all([network.client.inside(() => connectTo(address)), acceptFrom(listener)]),
       );
       await exchange(ends);
+      // keepalive asks only where nothing is under way, and an acknowledgement may be put off for a moment
+      for (const program of programs) {
+        const left = () => withConnections(program, (sockets) => sockets.map(({ unacknowledged }) => unacknowledged));
+        await until("everything is acknowledged", () => left().every((bytes) => bytes === 0), Boolean);
+      }
       return ends;
     };
     const nothingIsLeft = async () => {
@@ -71,6 +77,9 @@ Deno.test({
             .map(({ keepalive }) => keepalive));
         assert(asked.length >= 3, "an endpoint, a ProxyConn and a notice connection at least");
         for (const keepalive of asked) assertEquals(keepalive, KEEPALIVE);
+        // it would end connections whose peers do not read, too
+        const limits = withConnections(program, (sockets) => sockets.map(({ userTimeout }) => userTimeout));
+        assertEquals(new Set(limits), new Set([0]));
       }
       for (const end of ends) end.close();
       await nothingIsLeft();

@@ -2,7 +2,7 @@
 // so what it sets, the process has. It knows nothing of what they carry.
 
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
-import { localAddress, peerAddress } from "../../ffi/socket.ts";
+import { localAddress, peerAddress, unsentBytes } from "../../ffi/socket.ts";
 import { Family, formatAddress } from "../../ffi/socket_address.ts";
 
 // the same numbers on x86_64 and aarch64
@@ -56,12 +56,18 @@ export class ForeignSocket implements Disposable {
     };
   }
 
-  /**
-   * Makes its keepalive, which must be on, as impatient as can be: a peer that has vanished is found in 4 s. With
-   * TCP_USER_TIMEOUT set it is that one which ends the connection, at the first question behind it (tcp(7)).
-   */
+  /** Ms after which the kernel ends a connection whose peer does not acknowledge, or does not read; 0 for its own way. */
+  get userTimeout(): number {
+    return this.#get(IPPROTO_TCP, TCP_USER_TIMEOUT);
+  }
+
+  /** Bytes that it has sent and its peer's kernel has not acknowledged. */
+  get unacknowledged(): number {
+    return unsentBytes(this.#fd);
+  }
+
+  /** Makes its keepalive, which must be on, as impatient as can be: a peer that has vanished is found in 4 s. */
   hurry(): void {
-    if (this.#get(IPPROTO_TCP, TCP_USER_TIMEOUT) > 0) this.#set(TCP_USER_TIMEOUT, 3000);
     this.#set(TCP_KEEPINTVL, 1);
     // the last one, because it restarts the timer
     this.#set(TCP_KEEPIDLE, 1);

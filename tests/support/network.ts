@@ -94,6 +94,12 @@ export class Namespace {
 export type Lost = "everything" | readonly number[];
 
 let made = 0;
+
+/** Begins the name of a namespace of this process, by which what a killed test has left behind is found. */
+function newName(): string {
+  return `${PREFIX}${Deno.pid}-${++made}`;
+}
+
 /** The end of {@linkcode removeOrphans}, which runs once in a process. */
 let tidied: Promise<void> | null = null;
 
@@ -108,7 +114,7 @@ export class Network implements AsyncDisposable {
   /** The server's address, seen from the client. */
   readonly serverHost = SERVER_HOST;
   private constructor() {
-    const name = `${PREFIX}${Deno.pid}-${++made}`;
+    const name = newName();
     [this.client, this.router, this.server] = ["c", "r", "s"].map((part) => new Namespace(`${name}${part}`));
   }
 
@@ -196,6 +202,37 @@ function rulesFor(lost: Lost): string[] {
     `from ${CLIENT} to ${SERVER_HOST} ipproto tcp sport ${port}`,
     `from ${SERVER_HOST} to ${CLIENT} ipproto tcp dport ${port}`,
   ]);
+}
+
+/** A network of one host alone, whose packets to itself can get lost; `await using` ends it. */
+export class LonelyHost implements AsyncDisposable {
+  readonly #namespace = new Namespace(`${newName()}s`);
+
+  /** Makes one whose packets have at most 1500 bytes, as between two hosts. */
+  static async make(): Promise<LonelyHost> {
+    await (tidied ??= removeOrphans());
+    const host = new LonelyHost();
+    await host.#namespace.add();
+    await host.#namespace.ip("link set lo mtu 1500 gso_max_size 1500 gso_max_segs 1");
+    return host;
+  }
+
+  /** See {@linkcode Namespace.inside}. */
+  inside<T>(body: () => T): T {
+    return this.#namespace.inside(body);
+  }
+
+  /** Packets get lost from now on, and nobody is told: those that one of these matches (nft(8)). */
+  async lose(...matches: readonly string[]): Promise<void> {
+    const commands = ["add table inet lossy", "add chain inet lossy input { type filter hook input priority 0; }"];
+    for (const match of matches) commands.push(`add rule inet lossy input ${match} drop`);
+    await this.#namespace.tool("nft", [commands.join("\n")]);
+  }
+
+  /** Ends it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#namespace.remove();
+  }
 }
 
 /** Ends the namespaces that a test which was killed has left behind. */

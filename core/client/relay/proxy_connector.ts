@@ -1,7 +1,7 @@
 // Connects a new ProxyConn to the server's proxy port and shows the ticket there.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../../ffi/errno.ts";
-import { send, setUserTimeout, takeSocketError } from "../../../ffi/socket.ts";
+import { send, takeSocketError } from "../../../ffi/socket.ts";
 import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { ProxyId } from "../../protocol/ids.ts";
 import { encodePreambleAndMeta, GREETING_BYTES } from "../../protocol/preamble.ts";
@@ -11,7 +11,7 @@ import type { EventLoop, Task } from "../../reactor/event_loop.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { unpace } from "../../relay/pacing.ts";
-import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../../relay/peer_watch.ts";
+import { watchPeers } from "../../relay/peer_watch.ts";
 
 /** Ms for which trying is worth it: the server gives the ticket up after 10 s. */
 export const TICKET_MS = 9000;
@@ -21,13 +21,8 @@ const RETRY_MS = 250;
 // one per Worker: it is written and sent within one call
 const scratch = new Uint8Array(GREETING_BYTES);
 
-function prepareProxyConn(fd: Descriptor): void {
-  watchPeers(fd);
-  setUserTimeout(fd, PROXY_USER_TIMEOUT_MS);
-}
-
 function prepareLocalProxyConn(fd: Descriptor): void {
-  prepareProxyConn(fd);
+  watchPeers(fd);
   unpace(fd);
 }
 
@@ -92,7 +87,7 @@ export class ProxyConnector implements Task, TimerTarget {
 
   /** Starts to connect. It may fail at once. */
   start(): void {
-    const prepare = isLoopback(this.#address) ? prepareLocalProxyConn : prepareProxyConn;
+    const prepare = isLoopback(this.#address) ? prepareLocalProxyConn : watchPeers;
     const begun = beginConnect(this.#loop, this.#address, this, prepare);
     if (typeof begun === "number") return this.#retry(begun);
     this.#socket = begun;

@@ -19,6 +19,7 @@ import {
   sendFree,
   strayRecord,
 } from "../../relay/records.ts";
+import { PeerSweep } from "../../relay/peer_sweep.ts";
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
 import { ClientNotices } from "./client_notices.ts";
 import { ClientProxyConn, type ClientProxyNotices, type ClientProxyOwner } from "./client_proxy_conn.ts";
@@ -64,7 +65,8 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, this);
     this.#notices = new ClientNotices(this.#around, noticesByCtlConn(context), this.#proxies);
     this.#drain = new DrainWatch(context, counters, () => 0, DRAIN_GRACE_MS);
-    new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
+    new PeerSweep(context.loop);
+    new HalfCloseWatch(context, config.halfCloseTimeoutMs);
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {

@@ -1,7 +1,7 @@
 // The two ports that strangers come to, and what they may do there: log in, or show a ticket. Both in a bounded time and in
 // bounded memory, whatever they send and however many they are.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
-import { lastAddress, localAddress, setDeferAccept, setUserTimeout } from "../../../ffi/socket.ts";
+import { lastAddress, localAddress, setDeferAccept } from "../../../ffi/socket.ts";
 import { portOf } from "../../../ffi/socket_address.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../../protocol/preamble.ts";
@@ -11,7 +11,7 @@ import { LogLimit } from "../../reactor/log_limit.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
 import { ShortageLog } from "../../reactor/shortage_log.ts";
-import { PROXY_USER_TIMEOUT_MS, watchPeers } from "../../relay/peer_watch.ts";
+import { watchPeers } from "../../relay/peer_watch.ts";
 import type { Grant } from "../policy/grant.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
 import { LoginThrottle } from "../policy/login_throttle.ts";
@@ -63,7 +63,6 @@ export class Entrance implements ProxyGreetingEvents {
     setDeferAccept(config.ctlListener, DEFER_ACCEPT_S);
     setDeferAccept(config.proxyListener, DEFER_ACCEPT_S);
     watchPeers(config.proxyListener);
-    setUserTimeout(config.proxyListener, PROXY_USER_TIMEOUT_MS);
     unpace(config.proxyListener);
     this.#ctlAcceptor = this.#acceptOn(config.ctlListener, "ctl_port", (fd) => this.#onCtlConn(fd));
     this.#acceptOn(config.proxyListener, "proxy_port", (fd) => this.#onProxyConn(fd));

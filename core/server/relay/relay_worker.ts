@@ -7,6 +7,7 @@ import { StreamSocket } from "../../reactor/stream_socket.ts";
 import { RelayCounters } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
+import { PeerSweep } from "../../relay/peer_sweep.ts";
 import type { Notices } from "../../relay/proxy_conn.ts";
 import {
   kindOf,
@@ -60,7 +61,8 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
       sendNeedProxy(context.mailbox, CONTROL, control, proxy, config.index, ticket);
     });
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
-    new HalfCloseWatch(context.loop, config.halfCloseTimeoutMs);
+    new PeerSweep(context.loop);
+    new HalfCloseWatch(context, config.halfCloseTimeoutMs);
   }
 
   #waiting(): number {

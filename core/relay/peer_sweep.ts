@@ -1,0 +1,116 @@
+// Finds peers that are gone although bytes are under way to them. The kernel's own limit (TCP_USER_TIMEOUT) would count the
+// time for which a peer that is there does not read, too. It looks at all connections of a relay Worker now and then, some of
+// them in each turn, and remembers those that have not answered.
+import { TcpInfo } from "../../ffi/tcp_info.ts";
+import type { Channel, EventLoop, Task } from "../reactor/event_loop.ts";
+import { StreamSocket } from "../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
+import { NoticeConn } from "./notice_conn.ts";
+import { ProxyConn } from "./proxy_conn.ts";
+
+/** How patient a {@linkcode PeerSweep} is. */
+export interface PeerPatience {
+  /** Ms between two looks at the same connection. */
+  readonly lookMs: number;
+  /** Ms for which payload may stay unanswered: the peer is found at most two looks later. */
+  readonly payloadMs: number;
+  /** Ms for which notices may: then the ends of streams are told by FIN, which costs only ProxyConns. */
+  readonly noticesMs: number;
+}
+
+const PATIENCE: PeerPatience = { lookMs: 5000, payloadMs: 60_000, noticesMs: 10_000 };
+/** Connections that are looked at in one turn. */
+const SHARE = 256;
+/** How often the kernel must have sent in vain: one loss, or two, is none of a peer. */
+const TRIES = 3;
+
+/** What a connection was like when it was first seen without an answer. */
+interface Doubt {
+  /** Ms of the loop's clock. */
+  readonly since: number;
+  readonly bytesAcknowledged: number;
+  readonly segmentsIn: number;
+  readonly allRepeats: number;
+}
+
+/** See the file's head. One thread. */
+export class PeerSweep implements Task, TimerTarget {
+  /** Kept by the loop. */
+  queued: boolean = false;
+  readonly #loop: EventLoop;
+  readonly #patience: PeerPatience;
+  readonly #timer = new Timer(this);
+  readonly #info = new TcpInfo();
+  /** Where the present round is; null between two rounds. */
+  #round: Iterator<Channel> | null = null;
+  /** What the last round has found, and what the present one finds. */
+  #doubts = new Map<StreamSocket, Doubt>();
+  #found = new Map<StreamSocket, Doubt>();
+
+  /**
+   * Starts to look after every ProxyConn, endpoint and notice connection of a loop.
+   *
+   * @param loop The Worker's loop.
+   * @param patience Default: payload may stay unanswered for 60 s, notices for 10 s.
+   */
+  constructor(loop: EventLoop, patience: PeerPatience = PATIENCE) {
+    this.#loop = loop;
+    this.#patience = patience;
+    loop.setTimer(this.#timer, patience.lookMs);
+  }
+
+  /** Begins a round. */
+  onTimer(): void {
+    this.#round = this.#loop.channels()[Symbol.iterator]();
+    this.run();
+  }
+
+  /** Looks at some connections, and goes on in the next turn if there are more. */
+  run(): void {
+    if (this.#round === null) return;
+    for (let looks = 0; looks < SHARE; looks++) {
+      const { done, value } = this.#round.next();
+      if (done) return this.#endRound();
+      if (value instanceof StreamSocket) this.#look(value);
+    }
+    this.#loop.enqueue(this);
+  }
+
+  #endRound(): void {
+    this.#round = null;
+    this.#doubts = this.#found;
+    this.#found = new Map();
+    this.#loop.setTimer(this.#timer, this.#patience.lookMs);
+  }
+
+  #look(socket: StreamSocket): void {
+    const conn = socket.task;
+    if (conn instanceof ProxyConn) {
+      if (this.#isGone(socket, this.#patience.payloadMs)) conn.onPeerGone(socket);
+    } else if (conn instanceof NoticeConn) {
+      if (this.#isGone(socket, this.#patience.noticesMs)) conn.onPeerGone();
+    }
+  }
+
+  #isGone(socket: StreamSocket, limitMs: number): boolean {
+    const info = this.#info;
+    // a peer that does not read has acknowledged what it was sent, and answers each question whether it does again
+    if (!info.read(socket.fd) || (info.unacknowledged === 0 && info.probes === 0)) return false;
+    const doubt = this.#doubts.get(socket);
+    const { now } = this.#loop;
+    if (doubt === undefined || doubt.bytesAcknowledged !== info.bytesAcknowledged) return this.#doubt(socket);
+    const silent = doubt.segmentsIn === info.segmentsIn;
+    // heard, and not asked in vain: a look may fall between a question and its answer
+    if (!silent && info.repeats === 0) return this.#doubt(socket);
+    const tries = silent ? Math.max(info.probes, (info.allRepeats - doubt.allRepeats) | 0, info.repeats) : info.repeats;
+    if (now - doubt.since >= limitMs && tries >= TRIES) return true;
+    this.#found.set(socket, doubt);
+    return false;
+  }
+
+  #doubt(socket: StreamSocket): false {
+    const { bytesAcknowledged, segmentsIn, allRepeats } = this.#info;
+    this.#found.set(socket, { since: this.#loop.now, bytesAcknowledged, segmentsIn, allRepeats });
+    return false;
+  }
+}
