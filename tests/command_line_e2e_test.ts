@@ -77,6 +77,25 @@ Deno.test("a port of the server that is taken is one line that names it, and sta
   }
 });
 
+Deno.test("an address for public ports that this host does not have is one line without a port", async () => {
+  const { code, lines } = await run("server", [
+    "--bind=127.0.0.1",
+    "--ctl_port=0",
+    "--proxy_port=0",
+    "--public_bind=192.0.2.1",
+  ]);
+  assertEquals(code, 1);
+  assertEquals(lines, ["Cannot open public_bind: 192.0.2.1 is not an address of this host"]);
+});
+
+Deno.test("a client says at its start that a service has no socket, and that a token looks like a variable", async () => {
+  const flags = ["--local_server=unix:/no/such.sock", "--cproxy_server=127.0.0.1:1", "--token=${TOKEN}"];
+  await using client = new Program("client", [...FROM_SOURCE.client, ...flags]);
+  await client.line(/WARN {2}The token looks like a variable in whose place nothing was put setting=--token$/);
+  await client.line(/WARN {2}Local service has no socket yet name=default local=unix:\/no\/such.sock$/);
+  assert(!client.output.includes("TOKEN"));
+});
+
 Deno.test("port 0 takes a free one, hyphens are underscores, and a client without --remote_port prints its port", async () => {
   await using stack = new AsyncDisposableStack();
   const listener = stack.adopt(listenLocally(), (listener) => listener.close());

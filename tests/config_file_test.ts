@@ -159,6 +159,16 @@ const CLIENT_MISTAKES: [string, string, string][] = [
     "tunnels:\n- local_server: a:1\n  port: 1",
     "x.yaml:3: tunnels[0].port: unknown key, did you mean remote_port",
   ],
+  [
+    "a key of a tunnel outside of the list",
+    "cproxy_server: a:1\nlocal_server: a:1",
+    'x.yaml:2: local_server: unknown key, expected in an entry of the list, as in "tunnels: [{ local_server: 127.0.0.1:7777 }]"',
+  ],
+  [
+    "a key outside of the list in a tunnel",
+    "tunnels:\n- local_server: a:1\n  cproxy_server: a:1",
+    "x.yaml:3: tunnels[0].cproxy_server: unknown key, expected outside of the list, without indentation",
+  ],
   ["an empty list", "\ntunnels: []", "x.yaml:2: tunnels: expected a tunnel, got an empty list"],
   [
     "a file without a list",

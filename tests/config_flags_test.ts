@@ -1,5 +1,6 @@
 // Flags: their defaults, the ways to write them, and what is said about wrong ones.
 
+import { loadServerConfig } from "../core/config/server_config.ts";
 import { assertEquals, assertStringIncludes } from "./support/assert.ts";
 import { clientConfig, clientMistake, serverConfig, serverMistake } from "./support/config_input.ts";
 
@@ -129,6 +130,19 @@ Deno.test("underscores and hyphens are the same, and so are an equals sign and a
   }
 });
 
+Deno.test("-c FILE is --config=FILE, and -h and -v are --help and --version", () => {
+  const files = { x: "ctl_port: 1" };
+  for (const args of [["-c", "x"], ["-c=x"], ["--config", "x"]]) assertEquals(serverConfig(args, { files }).ctlPort, 1);
+  assertEquals(serverMistake(["-c"]), "--config: expected a value, as in --config=value");
+  const asked = (args: string[]) => loadServerConfig(args, { get: () => undefined }, () => "").kind;
+  assertEquals([["-h"], ["-v"], ["--bind=x", "-h"]].map(asked), ["help", "version", "help"]);
+});
+
+Deno.test("the level warning may be written as warn", () => {
+  assertEquals(serverConfig(["--log_level=warn"]).logLevel, "warning");
+  assertEquals(serverConfig(["--config=x"], { files: { x: "log_level: warn" } }).logLevel, "warning");
+});
+
 Deno.test("hyphens in values stay hyphens", () => {
   assertEquals(clientConfig([LOCAL, "--name", "my-web", "--token=--a-b=c"]).token, "--a-b=c");
   assertEquals(clientConfig([LOCAL, "--name", "my-web"]).tunnels[0]!.name, "my-web");
@@ -194,7 +208,7 @@ const SERVER_MISTAKES: [string, string[], string][] = [
     ["--heartbeat_interval=1m"],
     "--heartbeat_interval: expected a heartbeat_timeout longer than heartbeat_interval, got 25s and 1m",
   ],
-  ["an unknown level", ["--log_level=warn"], '--log_level: expected one of debug, info, warning, error, got "warn"'],
+  ["an unknown level", ["--log_level=loud"], '--log_level: expected one of debug, info, warning, error, got "loud"'],
   ["an unknown format", ["--log_format=xml"], '--log_format: expected one of text, json, got "xml"'],
   [
     "an address with a port",

@@ -36,8 +36,8 @@ for (const [program, load] of PROGRAMS) {
       assertStringIncludes(part, "Default: ", `--${flag}`);
       assertStringIncludes(part, `Example: --${flag}=`, `--${flag}`);
     }
-    assertStringIncludes(help.text, "\n  --help\n");
-    assertStringIncludes(help.text, "\n  --version\n");
+    assertStringIncludes(help.text, "\n  --help, -h\n");
+    assertStringIncludes(help.text, "\n  --version, -v\n");
   });
 
   Deno.test(`${program.name} --help fits a terminal of 120 columns`, () => {

@@ -3,12 +3,12 @@
 import { ConfigError } from "../core/config/config_error.ts";
 import { loadServerConfig } from "../core/config/server_config.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./support/assert.ts";
-import { serverConfig, serverMistake } from "./support/config_input.ts";
+import { clientMistake, serverConfig, serverMistake } from "./support/config_input.ts";
 
 const FILES = {
   "flag.token": "of the flag's file\n",
   "etc/yaml.token": "of the YAML's file\r\n\n",
-  "etc/a.yaml": "token: of the YAML\ntoken_file: yaml.token",
+  "etc/a.yaml": "token: of the YAML",
   "etc/b.yaml": "token_file: yaml.token",
   "etc/c.yaml": "token_file: /run/absolute.token",
   "/run/absolute.token": "of the absolute path",
@@ -18,7 +18,7 @@ Deno.test("the token is taken from the first place that has one", () => {
   const env = { CPROXY_TOKEN: "of the environment" };
   const all = ["--token=of the flag", "--token_file=flag.token", "--config=etc/a.yaml"];
   const tokens = [
-    serverConfig(all, { env, files: FILES }).token,
+    serverConfig([all[0], all[2]], { env, files: FILES }).token,
     serverConfig(all.slice(1), { env, files: FILES }).token,
     serverConfig(all.slice(2), { env, files: FILES }).token,
     serverConfig(all.slice(2), { files: FILES }).token,
@@ -27,6 +27,38 @@ Deno.test("the token is taken from the first place that has one", () => {
   ];
   const expected = ["of the flag", "of the flag's file", "of the environment", "of the YAML", "of the YAML's file"];
   assertEquals(tokens, [...expected, null]);
+});
+
+Deno.test("a token and a token_file in the same place are refused, also where the file is not there", () => {
+  const files = {
+    a: "token: t\ntoken_file: absent",
+    b: "tokens:\n- name: a\n  token: t\n  token_file: absent",
+  };
+  const said = "expected token or token_file, got both";
+  assertEquals(serverMistake(["--config=a"], { files }), `a:2: token_file: ${said}`);
+  assertEquals(serverMistake(["--config=b"], { files }), `b:4: tokens[0].token_file: ${said}`);
+  assertEquals(serverMistake(["--token=t", "--token_file=absent"]), `--token_file: ${said}`);
+  assertEquals(clientMistake(["--local_server=a:1", "--token=t", "--token_file=absent"]), `--token_file: ${said}`);
+  // what stands in another place is overruled, and not read
+  assertEquals(serverConfig(["--token=x", "--config=c"], { files: { c: "token_file: absent" } }).token, "x");
+});
+
+Deno.test("a token that looks like a variable is warned about, wherever it stands, and is not shown", () => {
+  const files = { f: "$TOKEN\n", a: "token: ${S3cret}", b: 'tokens: [{name: a, token: "{{ S3cret }}"}]' };
+  const warned = (args: string[], env: Record<string, string> = {}) => {
+    const loaded = loadServerConfig(args, { get: (name) => env[name] }, (path) => files[path as keyof typeof files]);
+    assert(loaded.kind === "run");
+    return loaded.warnings.map(({ message, fields }) => {
+      assertStringIncludes(message, "looks like a variable");
+      return fields.setting;
+    }).join();
+  };
+  assertEquals(warned(["--token=${S3cret:-x}"]), "--token");
+  assertEquals(warned(["--token_file=f"]), "--token_file");
+  assertEquals(warned([], { CPROXY_TOKEN: "%S3cret%" }), "CPROXY_TOKEN");
+  assertEquals(warned(["--config=a"]), "a:1: token");
+  assertEquals(warned(["--config=b"]), "b:1: tokens[0].token");
+  for (const token of ["a$b", "$", "100%", "{a}", "$a-b", "pa$$word"]) assertEquals(warned([`--token=${token}`]), "");
 });
 
 Deno.test("an absolute token_file in YAML is taken as it is", () => {

@@ -33,6 +33,7 @@ class Town implements ControlMapActions {
     this.stage = stage;
     const heartbeats = { heartbeatIntervalMs: HEARTBEAT_MS, heartbeatTimeoutMs: 3 * HEARTBEAT_MS };
     this.map = new ControlMap(this, new TunnelRows(this.counters, 2), {
+      ctlPort: 8080,
       proxyPort: 8090,
       portHoldMs: HOLD_MS,
       ...heartbeats,
@@ -156,6 +157,8 @@ testTown("a port that cannot be opened is refused with the reason, and the next 
   const attempts: [number, number, string][] = [
     [80, Errno.EACCES, "Port 80 may not be opened by the server's user"],
     [8000, Errno.EADDRINUSE, "Port 8000 is in use on the server by another program"],
+    [8080, Errno.EADDRINUSE, "Port 8080 is the server's ctl_port"],
+    [8090, Errno.EADDRINUSE, "Port 8090 is the server's proxy_port"],
     [0, Errno.EADDRINUSE, "No port is free"],
     [8001, Errno.EMFILE, "Port 8001 cannot be opened: EMFILE"],
   ];

@@ -32,6 +32,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
     const addresses = fixedAddresses(localServer);
     return addresses === null ? null : postedAddresses(addresses);
   });
+  warnOfAbsentSockets(config);
   const counters = new RelayCounters(relays.length, locals.length + 1);
   const names = new Names(config);
   const { connections, pipes } = shareDescriptors(limit, FIRST_RELAY + relays.length, relays.length);
@@ -86,6 +87,20 @@ export async function runClient(config: ClientConfig): Promise<void> {
     log("warning", "Local service cannot be resolved", { name, local: formatEndpoint(localServer), reason });
   });
   await program.ready();
+}
+
+/** Warns of services whose socket is not there: they may come later, or the path is wrong. */
+function warnOfAbsentSockets({ tunnels }: ClientConfig): void {
+  for (const { name, localServer: local } of tunnels) {
+    if (local.kind !== "unix" || local.path.startsWith("@")) continue;
+    try {
+      Deno.statSync(local.path);
+    } catch (error) {
+      // a folder that may not be looked into says nothing
+      if (!(error instanceof Deno.errors.NotFound)) continue;
+      log("warning", "Local service has no socket yet", { name, local: formatEndpoint(local) });
+    }
+  }
 }
 
 function controlConfig(config: ClientConfig): ControlConfig {

@@ -140,7 +140,7 @@ export function loadClientConfig(args: string[], env: Environment, readFile: Rea
     logLevel: values.log_level,
     logFormat: values.log_format,
   };
-  return { kind: "run", config, secretFiles: gathered.secretFiles };
+  return { kind: "run", config, secretFiles: gathered.secretFiles, warnings: gathered.warnings };
 }
 
 /** The tunnel of the command line, which takes the place of those in the file; `null` if there is none. */

@@ -16,7 +16,7 @@ const parseArgs: (args: string[], options: {
 export type CommandLine = { kind: "help" } | { kind: "version" } | { kind: "run"; flags: ReadonlyMap<string, string> };
 
 /**
- * Reads `--name=value` and `--name value`, where underscores and hyphens in names are the same.
+ * Reads `--name=value` and `--name value`, where underscores and hyphens in names are the same, and `-h`, `-v` and `-c FILE`.
  *
  * @param names The flags that take a value, in snake_case; `--help` and `--version` come on top.
  * @throws {ConfigError} On an unknown or repeated flag, a missing value, or anything that is no flag.
@@ -24,7 +24,7 @@ export type CommandLine = { kind: "help" } | { kind: "version" } | { kind: "run"
 export function readCommandLine(args: readonly string[], names: readonly string[]): CommandLine {
   const unknownFlags: string[] = [];
   const strayWords: string[] = [];
-  const uniform = withUnderscores(args);
+  const uniform = uniformFlags(args);
   const parsed = parseArgs(uniform, {
     string: [...names],
     boolean: ["help", "version"],
@@ -59,12 +59,17 @@ export function readCommandLine(args: readonly string[], names: readonly string[
   return { kind: "run", flags };
 }
 
-/** Writes the hyphens inside flag names as underscores, and leaves values alone. */
-function withUnderscores(args: readonly string[]): string[] {
+/** The short forms that other programs have as well. */
+const SHORT: Readonly<Record<string, string>> = { "-h": "--help", "-v": "--version", "-c": "--config" };
+
+/** Writes short flags in full and the hyphens inside flag names as underscores, and leaves values alone. */
+function uniformFlags(args: readonly string[]): string[] {
   const end = args.indexOf("--");
-  return args.map((arg, i) =>
-    end !== -1 && i >= end ? arg : arg.replace(/^--[^=]+/, (flag) => `--${flag.slice(2).replaceAll("-", "_")}`)
-  );
+  return args.map((arg, i) => {
+    if (end !== -1 && i >= end) return arg;
+    const full = arg.replace(/^-[a-z](?==|$)/, (flag) => SHORT[flag] ?? flag);
+    return full.replace(/^--[^=]+/, (flag) => `--${flag.slice(2).replaceAll("-", "_")}`);
+  });
 }
 
 function unknownFlag(flag: string, names: readonly string[]): ConfigError {

@@ -7,11 +7,19 @@ import { type ConfigFile, readConfigFile } from "./config_file.ts";
 import { helpText, type Program, versionText } from "./help.ts";
 import { configFileSetting, type SettingsTable, type ValuesOf } from "./setting.ts";
 import { formatDuration } from "./value_kind.ts";
-import { type Environment, findToken, type ReadFile, readText, type TokenSource } from "./token.ts";
+import {
+  type ConfigWarning,
+  type Environment,
+  findToken,
+  type ReadFile,
+  readText,
+  type Secrets,
+  type TokenSource,
+} from "./token.ts";
 
 /** What a program is asked to do: run, or print a text and end. */
 export type Loaded<C> =
-  | { kind: "run"; config: C; secretFiles: readonly string[] }
+  | { kind: "run"; config: C; secretFiles: readonly string[]; warnings: readonly ConfigWarning[] }
   | { kind: "help" | "version"; text: string };
 
 /** All that was said about a program's settings, put together. */
@@ -28,8 +36,10 @@ export interface Gathered<S extends SettingsTable> {
   readonly file: ConfigFile | null;
   /** The files that have a token in them, as far as they were read: nobody else should be able to read them. */
   readonly secretFiles: readonly string[];
-  /** Reads the file of a token, which it adds to `secretFiles`. */
-  readonly readSecret: ReadFile;
+  /** What is right and probably not meant. */
+  readonly warnings: readonly ConfigWarning[];
+  /** Reads tokens, and adds their files to `secretFiles` and what is odd about them to `warnings`. */
+  readonly secrets: Secrets;
   /** Names where a setting was made, or gives `null` if it is the default. */
   placeOf(key: keyof S & string): string | null;
 }
@@ -58,9 +68,13 @@ export function gather<S extends SettingsTable>(
   const file = path === undefined ? null : readConfigFile(path, readText(path, "--config", readFile), settings, list);
 
   const secretFiles = file !== null && hasToken(file) ? [file.path] : [];
-  const readSecret: ReadFile = (path) => {
-    secretFiles.push(path);
-    return readFile(path);
+  const warnings: ConfigWarning[] = [];
+  const secrets: Secrets = {
+    read: (path) => {
+      secretFiles.push(path);
+      return readFile(path);
+    },
+    warn: (warning) => void warnings.push(warning),
   };
 
   const values: Record<string, unknown> = {};
@@ -71,11 +85,12 @@ export function gather<S extends SettingsTable>(
   return {
     kind: "run",
     values: values as ValuesOf<S>,
-    token: findToken(tokenOfFlags(flags), environment, file && tokenOfFile(file), readSecret),
+    token: findToken(tokenOfFlags(flags), environment, file && tokenOfFile(file), secrets),
     listFlags: Object.fromEntries(listFlags),
     file,
     secretFiles,
-    readSecret,
+    warnings,
+    secrets,
     placeOf: (key) => flags.has(key) ? `--${key}` : file?.values[key] === undefined ? null : file.placeOf([key]),
   };
 }

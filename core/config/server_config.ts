@@ -156,7 +156,7 @@ export const SERVER_PROGRAM: Program = program;
 export function loadServerConfig(args: string[], env: Environment, readFile: ReadFile): Loaded<ServerConfig> {
   const gathered = gather(program, args, env, readFile);
   if (gathered.kind !== "run") return gathered;
-  const { values, token, file, placeOf, readSecret } = gathered;
+  const { values, token, file, placeOf, secrets } = gathered;
   if (values.ctl_port === values.proxy_port && values.ctl_port !== 0) {
     const place = placeOf("proxy_port") ?? placeOf("ctl_port") ?? "proxy_port";
     throw new ConfigError(`${place}: expected ctl_port and proxy_port to differ, got ${values.ctl_port} for both`);
@@ -169,7 +169,7 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
     proxyPort: values.proxy_port,
     workThreadNums: values.work_thread_nums,
     token,
-    tokens: namedTokens(file, token, readSecret),
+    tokens: namedTokens(file, token, secrets),
     maxConnections: values.max_connections,
     publicAllow: values.public_allow,
     publicDeny: values.public_deny,
@@ -184,5 +184,5 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
     logLevel: values.log_level,
     logFormat: values.log_format,
   };
-  return { kind: "run", config, secretFiles: gathered.secretFiles };
+  return { kind: "run", config, secretFiles: gathered.secretFiles, warnings: gathered.warnings };
 }

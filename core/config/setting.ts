@@ -119,7 +119,7 @@ export const commonSettings: {
     example: "15s",
   },
   log_level: {
-    value: kinds.choice(["debug", "info", "warning", "error"]),
+    value: kinds.choice(["debug", "info", "warning", "error"], { warn: "warning" }),
     default: "info",
     meaning: "Least severe level that is logged; debug has a line per connection",
     example: "debug",

@@ -19,6 +19,22 @@ export interface TokenSource {
 /** Reads a whole file as text; throws an error of the system if that cannot be done. */
 export type ReadFile = (path: string) => string;
 
+/** What is right and probably not meant; it is logged once the log is open. */
+export interface ConfigWarning {
+  /** What is odd, the same text every time. */
+  readonly message: string;
+  /** Where. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** How tokens are read. */
+export interface Secrets {
+  /** Reads the file of a token. */
+  readonly read: ReadFile;
+  /** Takes a warning about a token, which does not show it. */
+  readonly warn: (warning: ConfigWarning) => void;
+}
+
 /** Reads an environment variable. */
 export interface Environment {
   /** The value of the variable, or `undefined` if it is not set. */
@@ -35,7 +51,7 @@ export function findToken(
   flags: TokenSource,
   environment: Environment,
   file: TokenSource | null,
-  readFile: ReadFile,
+  secrets: Secrets,
 ): string | null {
   const variable: TokenSource = {
     token: tokenVariable(environment),
@@ -43,7 +59,7 @@ export function findToken(
     placeOf: () => TOKEN_VARIABLE,
   };
   for (const source of file === null ? [flags, variable] : [flags, variable, file]) {
-    const token = tokenOf(source, readFile);
+    const token = tokenOf(source, secrets);
     if (token !== null) return token;
   }
   return null;
@@ -63,13 +79,16 @@ function tokenVariable(environment: Environment): string | null {
 /**
  * Gives the token of one place, or `null`.
  *
- * @throws {ConfigError} If it is empty or too long, or its file cannot be read.
+ * @throws {ConfigError} If it stands there and in a file, is empty or too long, or its file cannot be read.
  */
-export function tokenOf({ token, tokenFile, placeOf }: TokenSource, readFile: ReadFile): string | null {
-  if (token !== null) return checkedToken(token, placeOf("token"));
+export function tokenOf({ token, tokenFile, placeOf }: TokenSource, secrets: Secrets): string | null {
+  if (token !== null && tokenFile !== null) {
+    throw new ConfigError(`${placeOf("token_file")}: expected token or token_file, got both`);
+  }
+  if (token !== null) return checkedToken(token, placeOf("token"), secrets);
   if (tokenFile === null) return null;
   const place = placeOf("token_file");
-  return checkedToken(readText(tokenFile, place, readFile), place);
+  return checkedToken(readText(tokenFile, place, secrets.read), place, secrets);
 }
 
 /**
@@ -88,9 +107,19 @@ export function readText(path: string, place: string, readFile: ReadFile): strin
   }
 }
 
-function checkedToken(token: string, place: string): string {
+/** A variable, as shells, unit files, env files and templates write it. */
+const VARIABLE = /^\$\w+$|\$\{\w+[^}]*\}|^%\w+%$|\{\{.*\}\}/;
+
+function checkedToken(text: string, place: string, secrets: Secrets): string {
   try {
-    return readToken(token);
+    const token = readToken(text);
+    if (VARIABLE.test(token)) {
+      secrets.warn({
+        message: "The token looks like a variable in whose place nothing was put",
+        fields: { setting: place },
+      });
+    }
+    return token;
   } catch (error) {
     if (!(error instanceof UnexpectedValueError)) throw error;
     throw new ConfigError(`${place}: ${error.explanation}`);

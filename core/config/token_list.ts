@@ -5,7 +5,7 @@ import { ConfigError, quote } from "./config_error.ts";
 import type { ConfigFile } from "./config_file.ts";
 import { type PortRange, portRanges } from "./port_ranges.ts";
 import type { SettingsList, ValuesOf } from "./setting.ts";
-import { type ReadFile, tokenOf } from "./token.ts";
+import { type Secrets, tokenOf } from "./token.ts";
 import * as kinds from "./value_kind.ts";
 
 /** A named token and its rules; `null` is a rule that there is not. */
@@ -112,7 +112,7 @@ export const TOKEN_LIST: SettingsList = { key: KEY, settings, asFlags: false };
  * @param unnamed The token that is in no list, or `null`.
  * @throws {ConfigError} If an entry has no token, or one that another has.
  */
-export function namedTokens(file: ConfigFile | null, unnamed: string | null, readFile: ReadFile): TokenConfig[] {
+export function namedTokens(file: ConfigFile | null, unnamed: string | null, secrets: Secrets): TokenConfig[] {
   const list = (file?.list ?? null) as ValuesOf<typeof settings>[] | null;
   if (file === null || list === null) return [];
   const mistake = (path: (string | number)[], expected: string) =>
@@ -126,14 +126,11 @@ export function namedTokens(file: ConfigFile | null, unnamed: string | null, rea
     const { name } = entry;
     if (names.has(name!)) throw mistake([i, "name"], `a name that no other token has, got ${quote(name!)} again`);
     names.add(name!);
-    if (entry.token !== null && entry.token_file !== null) {
-      throw mistake([i, "token_file"], "token or token_file, got both");
-    }
     const token = tokenOf({
       ...entry,
       tokenFile: file.pathOf(entry.token_file),
       placeOf: (key) => file.placeOf([KEY, i, key]),
-    }, readFile);
+    }, secrets);
     if (token === null) throw mistake([i, "token"], "token or token_file, got neither");
     if (tokens.has(token)) {
       throw mistake([i, entry.token === null ? "token_file" : "token"], "a token that is no other's");

@@ -123,10 +123,17 @@ export function addressRanges(noList: "all" | "none"): ValueKind<string[]> {
   };
 }
 
-/** One of a few words. */
-export function choice<const W extends string>(words: readonly W[]): ValueKind<W> {
+/**
+ * One of a few words.
+ *
+ * @param others What people write instead of some of them.
+ */
+export function choice<const W extends string>(
+  words: readonly W[],
+  others: Readonly<Record<string, W>> = {},
+): ValueKind<W> {
   return kind(words.join("|"), `one of ${words.join(", ")}`, (text, expected) => {
-    const word = words.find((word) => word === text);
+    const word = words.find((word) => word === text) ?? (Object.hasOwn(others, text) ? others[text] : undefined);
     if (word === undefined) throw new UnexpectedValueError(expected, quote(text));
     return word;
   });

@@ -4,7 +4,7 @@ import { Errno, errnoName } from "../../ffi/errno.ts";
 import { raiseDescriptorLimit } from "../../ffi/process.ts";
 import { resolveHost } from "../../ffi/resolve.ts";
 import { listenOn, localAddress } from "../../ffi/socket.ts";
-import { formatAddress, isLoopback, portOf, type SocketAddress, withPort } from "../../ffi/socket_address.ts";
+import { formatAddress, ipOf, isLoopback, portOf, type SocketAddress, withPort } from "../../ffi/socket_address.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
@@ -70,6 +70,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
         config: {
           ctlListener,
           proxyListener,
+          ctlPort: portOf(ctlAddress),
           proxyPort: portOf(proxyAddress),
           relays,
           counters: counters.memory,
@@ -156,7 +157,7 @@ async function resolveBind(host: string): Promise<SocketAddress> {
 /** Finds out at start, and not with the first tunnel, whether ports can be opened where a grant wants them. */
 async function portRules({ bind: host, ...rules }: Grant): Promise<PortRules> {
   const bind = await resolveBind(host);
-  close(openListener(bind, "public_bind with port"));
+  close(openListener(bind, "public_bind"));
   const { name, maxTunnels, maxConnections, maxConnectionsPerTunnel } = rules;
   return { name, bind, maxTunnels, maxConnections, maxConnectionsPerTunnel };
 }
@@ -164,15 +165,17 @@ async function portRules({ bind: host, ...rules }: Grant): Promise<PortRules> {
 function openListener(address: SocketAddress, setting: string): Descriptor {
   const fd = listenOn(address);
   if (fd >= 0) return fd as Descriptor;
-  const where = `${setting} ${portOf(address)}`;
+  // whatever port is free is no port to name
+  const where = portOf(address) === 0 ? setting : `${setting} ${portOf(address)}`;
+  const shown = portOf(address) === 0 ? ipOf(address) : formatAddress(address);
   switch (-fd) {
     case Errno.EADDRINUSE:
-      throw new StartError(`The ${where} is in use by another program (${formatAddress(address)})`);
+      throw new StartError(`The ${where} is in use by another program (${shown})`);
     case Errno.EACCES:
-      throw new StartError(`The ${where} may not be opened by this user (${formatAddress(address)})`);
+      throw new StartError(`The ${where} may not be opened by this user (${shown})`);
     case Errno.EADDRNOTAVAIL:
-      throw new StartError(`Cannot open ${where}: ${formatAddress(address)} is not an address of this host`);
+      throw new StartError(`Cannot open ${where}: ${shown} is not an address of this host`);
     default:
-      throw new StartError(`Cannot open ${where}: ${errnoName(-fd)} (${formatAddress(address)})`);
+      throw new StartError(`Cannot open ${where}: ${errnoName(-fd)} (${shown})`);
   }
 }

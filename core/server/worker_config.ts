@@ -19,6 +19,8 @@ export interface ControlConfig {
   readonly ctlListener: Descriptor;
   /** Listens for ProxyConns. */
   readonly proxyListener: Descriptor;
+  /** The port that clients log in to. */
+  readonly ctlPort: number;
   /** The port that clients are told for ProxyConns. */
   readonly proxyPort: number;
   /** How many relay Workers there are. */

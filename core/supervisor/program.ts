@@ -157,6 +157,7 @@ export async function main<C extends LogSettings>(
     buryOrphans();
     const { logLevel: level, logFormat: format } = config;
     startLogging({ level, format, journal: isJournal(), program: name, write: openErrorOutput() });
+    for (const { message, fields } of loaded.warnings) log("warning", message, fields);
     warnOfOpenFiles(loaded.secretFiles);
     await run(config);
   } catch (error) {

@@ -38,6 +38,8 @@ export type SessionMessage = Extract<CtlMessage, { proxy: unknown; session: unkn
 
 /** What every client is told. */
 export interface ControlMapOptions {
+  /** The port that clients log in to. */
+  readonly ctlPort: number;
   /** The port for ProxyConns. */
   readonly proxyPort: number;
   /** Ms between heartbeats. */
@@ -207,7 +209,7 @@ export class ControlMap {
   #onNotOpen(held: Held, code: number): void {
     const { port } = held.tunnel;
     const mayBeOther = port !== 0 && (code === Errno.EADDRINUSE || code === Errno.EACCES);
-    if (held.tunnel.choices === null || !mayBeOther) return this.#giveUp(held, whyNotOpen(port, code));
+    if (held.tunnel.choices === null || !mayBeOther) return this.#giveUp(held, whyNotOpen(port, code, this.#options));
     this.#tryOther(held, noneFree(held.control.grant.ports));
   }
 
@@ -308,10 +310,15 @@ function fieldsOf({ name, port }: Tunnel, { id, grant }: Control): LogFields {
   return { name, public: publicAddress(grant.bind, port), client: id };
 }
 
-function whyNotOpen(port: number, code: number): string {
+function whyNotOpen(port: number, code: number, { ctlPort, proxyPort }: ControlMapOptions): string {
   switch (code) {
-    case Errno.EADDRINUSE:
-      return port === 0 ? "No port is free" : `Port ${port} is in use on the server by another program`;
+    case Errno.EADDRINUSE: {
+      if (port === 0) return "No port is free";
+      const own = port === ctlPort ? "ctl_port" : port === proxyPort ? "proxy_port" : null;
+      return own === null
+        ? `Port ${port} is in use on the server by another program`
+        : `Port ${port} is the server's ${own}`;
+    }
     case Errno.EACCES:
       return `Port ${port} may not be opened by the server's user`;
     default:
