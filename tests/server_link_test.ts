@@ -211,6 +211,31 @@ testOnStage(
   },
 );
 
+testOnStage("when something around the client changes, it does not wait for its back-off", (stage) => {
+  const server = listenSomewhere();
+  const client = new Client(stage);
+  for (let i = 1; i <= 4; i++) {
+    client.resolved([refusingAddress()]);
+    stage.until(() => client.lines.length === i, "an end of the attempt");
+    client.link.onChange("the network has changed");
+    assertEquals(client.asked, i + 1);
+  }
+  client.resolved([silentAddress(stage)]);
+  client.link.onChange("the network has changed"); // it has just begun
+  assertEquals(client.asked, 5);
+  stage.advance(1500);
+  client.link.onChange("the network has changed");
+  assertEquals(client.asked, 6);
+  client.resolved([server.address]);
+  letIn(stage, server.fd, client);
+  client.link.onChange("the clock has jumped");
+  stage.advance(10_000);
+  assertEquals([client.ups.length, client.asked], [1, 6]);
+  client.link.stop();
+  stage.until(() => stage.loop.timers.size === 0, "an end in order");
+  close(server.fd);
+});
+
 testOnStage("an address from before is tried, and the line says that it is one", (stage) => {
   const client = new Client(stage);
   client.resolved([refusingAddress()], { answered: false, reason: "nobody there" });

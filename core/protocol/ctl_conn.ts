@@ -1,6 +1,6 @@
 // A ctl_conn: a socket on which frames come and go, with heartbeats and an orderly end. It knows no message's meaning.
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { receive, send, setLongestRepeat, setNoDelay, shutdownWrite } from "../../ffi/socket.ts";
+import { receive, send, setLongestRepeat, setNoDelay, shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { FairTurns, type SlicedWork } from "../reactor/fair_turns.ts";
@@ -89,6 +89,16 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
     this.#lastHeard = loop.now;
     this.#timeoutMs = greetingTimeoutMs;
     loop.setTimer(this.#timer, greetingTimeoutMs);
+  }
+
+  /** When anything came last, in ms of the loop's clock. */
+  get lastHeard(): number {
+    return this.#lastHeard;
+  }
+
+  /** Whether the peer's kernel has yet to acknowledge something. */
+  get hasUnacknowledged(): boolean {
+    return this.writer.length > 0 || unsentBytes(this.fd) > 0;
   }
 
   /** The descriptor, for asking about addresses. */

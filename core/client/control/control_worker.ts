@@ -25,6 +25,7 @@ import {
   strayRecord,
 } from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
+import { ChangeWatch } from "./change_watch.ts";
 import { ServerLink, type ServerLinkEvents } from "./server_link.ts";
 import { TunnelMap } from "./tunnel_map.ts";
 import {
@@ -41,6 +42,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
   readonly #config: ControlConfig;
   readonly #link: ServerLink;
   readonly #tunnels: TunnelMap;
+  readonly #changes: ChangeWatch;
   #conn: CtlConn | null = null;
 
   constructor(context: ReactorContext, config: ControlConfig) {
@@ -54,6 +56,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
       context.log,
       (tunnel, up, fields) => this.#show(tunnel, up, fields),
     );
+    this.#changes = new ChangeWatch(context.loop, (what) => this.#link.onChange(what));
     this.#link.start();
   }
 
@@ -157,7 +160,9 @@ class ClientControl implements Reactor, ServerLinkEvents {
     if (phase === Phase.STOP) this.#link.stop();
   }
 
-  dispose(): void {}
+  dispose(): void {
+    this.#changes.dispose();
+  }
 }
 
 serveReactor((context, config) => new ClientControl(context, config as ControlConfig));

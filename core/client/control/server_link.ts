@@ -10,6 +10,8 @@ import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { AddressRace, type AddressRaceEvents, raceOrder } from "../address_race.ts";
 import { Backoff } from "./backoff.ts";
+import type { Change } from "./change_watch.ts";
+import { LinkDoubt } from "./link_doubt.ts";
 import { ServerLogin } from "./server_login.ts";
 import type { Meaning } from "../remembered_name.ts";
 import type { ControlConfig } from "../worker_config.ts";
@@ -24,6 +26,8 @@ const LOGIN_MS = 10_000;
 /** Ms for the supervisor to resolve the name: the resolver has time limits of its own. */
 const RESOLVE_MS = 60_000;
 
+/** Ms for which an attempt is left alone when something changes. */
+const HASTE_MS = 1000;
 /** Ms between two lines that say the same. */
 const REPEAT_LINE_MS = 30_000;
 /** Errors of a connect that nobody answered. */
@@ -72,6 +76,7 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
   /** Why the addresses are from before, if they are. */
   #notNew = "";
   readonly #race: AddressRace;
+  readonly #doubt: LinkDoubt;
   /** The address that worked last. */
   #good = "";
   /** One that accepted, and where the login failed. */
@@ -81,6 +86,8 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
   #answered = false;
   #state: LinkState = { kind: "idle" };
   #draining = false;
+  /** Why the link is in doubt. */
+  #change: Change | "" = "";
   #logged = { reason: "", at: -Infinity };
 
   /**
@@ -97,6 +104,7 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
     this.#program = program;
     this.#events = events;
     this.#race = new AddressRace(loop, this, { patienceMs: CONNECT_MS });
+    this.#doubt = new LinkDoubt(loop, (socket, address) => this.#replace(socket, address));
   }
 
   /** Begins to connect. The server's name is resolved anew each time. */
@@ -119,14 +127,54 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
     }
     this.#state = { kind: "connecting" };
     this.#loop.timers.clear(this.#timer);
-    const order = raceOrder(addresses, this.#good);
+    this.#race.start(this.#order());
+  }
+
+  /** The server's addresses in the order to try. */
+  #order(): SocketAddress[] {
+    const order = raceOrder(this.#addresses, this.#good);
     const isBad = (address: SocketAddress) => formatAddress(address) === this.#bad;
-    this.#race.start([...order.filter((address) => !isBad(address)), ...order.filter(isBad)]);
+    return [...order.filter((address) => !isBad(address)), ...order.filter(isBad)];
+  }
+
+  /** Something around the client has changed: what is waited for may never come, and what failed may work. */
+  onChange(what: Change): void {
+    const state = this.#state;
+    switch (state.kind) {
+      case "idle":
+        return this.start();
+      case "connecting":
+      case "greeting":
+        // one that has just begun has seen the change
+        if (this.#loop.now - this.#since < HASTE_MS) return;
+        this.#race.cancel();
+        if (state.kind === "greeting") state.conn.close();
+        return this.start();
+      case "up":
+        this.#change = what;
+        return this.#draining ? undefined : this.#doubt.begin(state.conn, this.#order());
+      case "resolving":
+      case "stopped":
+        return;
+      default:
+        return state satisfies never;
+    }
+  }
+
+  /** A second connection works, and the ctl_conn does not. */
+  #replace(socket: StreamSocket, address: SocketAddress): void {
+    if (this.#state.kind !== "up") return socket.close();
+    const { server } = this.#config;
+    this.#events.log("warning", "The way to the server has changed; logging in anew", { server, reason: this.#change });
+    this.#state.conn.close();
+    this.#events.onDown();
+    this.onRaceWon(socket, address);
   }
 
   /** The connection is there. */
   onRaceWon(socket: StreamSocket, address: SocketAddress): void {
     this.#answered = true;
+    this.#since = this.#loop.now;
     // the ctl_conn watches the descriptor itself
     this.#loop.remove(socket);
     const conn = new CtlConn(this.#loop, socket.fd, this, LOGIN_MS);
@@ -179,6 +227,7 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
 
   /** The ctl_conn is gone. */
   onClosed(reason: string): void {
+    this.#doubt.end();
     const wasUp = this.#state.kind === "up";
     if (wasUp) this.#events.onDown();
     this.#failed(reason);
@@ -219,6 +268,7 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
   /** The program stops: a link that is up stays for what is still to be said about sessions, and no other is made. */
   drain(): void {
     this.#draining = true;
+    this.#doubt.end();
     if (this.#state.kind !== "up") this.stop();
   }
 
@@ -229,5 +279,6 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
     this.#loop.timers.clear(this.#timer);
     if (state.kind === "up" || state.kind === "greeting") state.conn.finish();
     this.#race.cancel();
+    this.#doubt.end();
   }
 }
