@@ -22,6 +22,7 @@ import { WaitingRoom } from "../core/server/waiting_room.ts";
 import {
   kindOf,
   type NeedProxyRecord,
+  readBadTicket,
   readNeedProxy,
   RecordKind,
   sendClientUp,
@@ -61,6 +62,8 @@ class Scene {
     this.acceptor = this.#post.open(ACCEPTOR).mailbox;
     this.control.setHandler({
       onRecord: (_from, words, at) => {
+        // the control Worker closes it sooner or later
+        if (kindOf(words, at) === RecordKind.BAD_TICKET) return close(readBadTicket(words, at));
         assertEquals(kindOf(words, at), RecordKind.NEED_PROXY);
         this.asked.push({ ...readNeedProxy(words, at) });
       },
@@ -158,8 +161,11 @@ function assertAdmitted(peer: Peer): void {
   assert(isStartNotices(new DataView(peer.take().buffer)), "the first idle ProxyConn becomes the notice connection");
 }
 
-function assertRefused(peer: Peer): void {
-  readUntil(peer, () => peer.state !== "open", "the end of the connection");
+function assertRefused({ control }: Scene, peer: Peer): void {
+  readUntil(peer, () => {
+    control.deliver();
+    return peer.state !== "open";
+  }, "the end of the connection");
   assertEquals(peer.count, 0);
 }
 
@@ -186,10 +192,10 @@ testWorker("a ticket is good for its own ProxyConn, and once", (scene) => {
   const [asked] = scene.asked;
   assertEquals(asked.control, CLIENT);
   const [a, b, c, d] = asked.ticket;
-  assertRefused(scene.claim(asked, [a, b, c, d ^ 1]));
-  assertRefused(scene.claim({ ...asked, proxy: (asked.proxy + 1) as ProxyId }, asked.ticket));
+  assertRefused(scene, scene.claim(asked, [a, b, c, d ^ 1]));
+  assertRefused(scene, scene.claim({ ...asked, proxy: (asked.proxy + 1) as ProxyId }, asked.ticket));
   assertAdmitted(scene.claim(asked, asked.ticket));
-  assertRefused(scene.claim(asked, asked.ticket));
+  assertRefused(scene, scene.claim(asked, asked.ticket));
 });
 
 testWorker("the tickets of a client that has gone are worthless", (scene) => {
@@ -198,7 +204,7 @@ testWorker("the tickets of a client that has gone are worthless", (scene) => {
   scene.awaitAsked(2);
   scene.lost(CLIENT);
   const [gone, there] = scene.asked;
-  assertRefused(scene.claim(gone, gone.ticket));
+  assertRefused(scene, scene.claim(gone, gone.ticket));
   assertAdmitted(scene.claim(there, there.ticket));
 });
 
@@ -208,7 +214,7 @@ testWorker("a PublicConn of a client that has gone is closed, and counted out", 
   const grant = 1;
   const place = portPlaceOf(grant, 9000);
   scene.counts.opened(place);
-  assertRefused(scene.visit(CLIENT, 5 as TunnelRow, place));
+  assertRefused(scene, scene.visit(CLIENT, 5 as TunnelRow, place));
   const { counts } = scene;
   assertEquals([counts.inAll(), counts.ofGrant(grant), counts.ofPort(place)], [0, 0, 0]);
 });

@@ -34,6 +34,8 @@ export const RecordKind = {
   LISTEN_RANGE: 12,
   /** server acceptor -> control: see `sendUnlistened`. */
   UNLISTENED: 13,
+  /** server relay -> control: see {@linkcode sendBadTicket}. */
+  BAD_TICKET: 14,
 } as const;
 
 /** The control in records of a client, whose Workers know only one. */
@@ -128,6 +130,16 @@ export function readProxyConn(words: Int32Array, at: number): Readonly<ProxyConn
   proxyConn.proxy = idAt(words, at + 2);
   proxyConn.ticket = ticketAt(words, at + 3);
   return proxyConn;
+}
+
+/** Hands a connection back whose ticket is wrong. */
+export function sendBadTicket(mailbox: Mailbox, to: number, fd: Descriptor): void {
+  mailbox.send(to, RecordKind.BAD_TICKET, fd);
+}
+
+/** Reads what {@linkcode sendBadTicket} has sent: the socket, which nobody watches. */
+export function readBadTicket(words: Int32Array, at: number): Descriptor {
+  return words[at + 1] as Descriptor;
 }
 
 /** On the server: a client has logged in. */

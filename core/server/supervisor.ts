@@ -143,6 +143,7 @@ function relayNumbers(relays: number): number[] {
 function warnOpenServer(ctlAddress: SocketAddress): void {
   log("warning", "There is no token: only clients on this host are served", {
     listening: isLoopback(ctlAddress) ? "on loopback only" : "on all that bind says",
+    note: "whatever forwards to loopback counts as this host, such as a web server or ssh -L; a token shuts it out",
   });
 }
 

@@ -11,6 +11,7 @@ import { Phase } from "../../reactor/shared_state.ts";
 import { RelayCounters } from "../../relay/counters.ts";
 import {
   kindOf,
+  readBadTicket,
   readNeedProxy,
   readSession,
   readTotal,
@@ -155,6 +156,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
         const { control, proxy, session } = readSession(words, at);
         return this.#writerTo(control)?.appendResetSession(proxy, session, readTotal(words, at));
       }
+      case RecordKind.BAD_TICKET:
+        return this.#entrance.onBadTicket(readBadTicket(words, at));
       default:
         throw strayRecord(words, at);
     }

@@ -1,8 +1,8 @@
 // The two ports that strangers come to, and what they may do there: log in, or show a ticket. Both in a bounded time and in
 // bounded memory, whatever they send and however many they are.
-import type { Descriptor } from "../../../ffi/descriptor.ts";
-import { lastAddress, localAddress, setDeferAccept } from "../../../ffi/socket.ts";
-import { portOf } from "../../../ffi/socket_address.ts";
+import { close as closeDescriptor, type Descriptor } from "../../../ffi/descriptor.ts";
+import { lastAddress, localAddress, peerAddress, setDeferAccept } from "../../../ffi/socket.ts";
+import { formatAddress, portOf } from "../../../ffi/socket_address.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../../protocol/preamble.ts";
 import { Acceptor } from "../../reactor/acceptor.ts";
@@ -13,6 +13,7 @@ import { paceFromAfar, unpace } from "../../relay/pacing.ts";
 import { ShortageLog } from "../../reactor/shortage_log.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import type { Grant } from "../policy/grant.ts";
+import { LateRefusal } from "./late_refusal.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
 import { LoginThrottle } from "../policy/login_throttle.ts";
 import { networkOf } from "../policy/network.ts";
@@ -42,6 +43,9 @@ export class Entrance implements ProxyGreetingEvents {
   readonly #throttle = new LoginThrottle();
   /** Of all ctl_conns, also of those whose clients have logged in. */
   readonly #turns: FairTurns;
+  /** Of tickets, not of proofs: neither slows the other down. */
+  readonly #tickets = new LoginThrottle();
+  readonly #badTickets: LogLimit;
   readonly #failures: LogLimit;
   readonly #ctlAcceptor: Acceptor;
 
@@ -51,6 +55,7 @@ export class Entrance implements ProxyGreetingEvents {
     this.#config = config;
     this.#events = events;
     this.#turns = new FairTurns(context.loop);
+    this.#badTickets = new LogLimit(context, 1);
     this.#failures = new LogLimit(context, FAILURE_LINES);
     const { maxUnauthenticated, maxUnauthenticatedPerAddress } = config;
     const evictions = new LogLimit(context, 1);
@@ -111,6 +116,25 @@ export class Entrance implements ProxyGreetingEvents {
   /** A ProxyConn to be. */
   onGreeting(fd: Descriptor, relay: number, meta: ProxyMetaSet): boolean {
     return this.#events.onGreeting(fd, relay, meta);
+  }
+
+  /**
+   * A relay Worker has found that a ticket is wrong. One may have come too late; where there are many, they are closed as
+   * late as a wrong proof is answered. Right ones never wait.
+   */
+  onBadTicket(fd: Descriptor): void {
+    const { loop } = this.#context;
+    const address = peerAddress(fd);
+    if (address === null) return void closeDescriptor(fd);
+    const network = networkOf(address);
+    const delayMs = this.#tickets.delayMs(network, loop.now);
+    this.#tickets.failed(network, loop.now);
+    if (delayMs === 0) return void closeDescriptor(fd);
+    this.#badTickets.log("warning", "Connections with wrong tickets come to proxy_port", {
+      address: formatAddress(address),
+    });
+    const refusal = new LateRefusal(loop, fd, delayMs, (refusal) => this.#strangers.leave(refusal));
+    this.#strangers.admit(refusal, network);
   }
 
   /** Somebody who has no business there. */

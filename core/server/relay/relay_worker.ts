@@ -1,5 +1,4 @@
 // A relay Worker of the server: PublicConn <-> ProxyConn.
-import { close } from "../../../ffi/descriptor.ts";
 import type { ControlId } from "../../protocol/ids.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
@@ -20,6 +19,7 @@ import {
   readSession,
   readTotal,
   RecordKind,
+  sendBadTicket,
   sendEnd,
   sendNeedProxy,
   type SessionRecord,
@@ -123,7 +123,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
   #onProxyConn({ fd, proxy, ticket }: ProxyConnRecord): void {
     const pool = this.#tickets.redeem(proxy, ticket);
     if (pool === null) {
-      close(fd);
+      sendBadTicket(this.#context.mailbox, CONTROL, fd);
       return this.#context.log("debug", "ProxyConn is refused", { reason: `no such ticket for ProxyConn ${proxy}` });
     }
     pool.add(proxy, new StreamSocket(this.#context.loop, fd));
