@@ -502,13 +502,14 @@ testTown(
     town.ask(other, 1, 0);
     const id = lastListened(town);
     assertEquals(town.opened(other, id, 8000), []);
-    assertEquals(town.deeds.slice(-2), [`unlisten ${id}`, `listen ${id} 0 for 2`]);
-    const rsp = only(town.opened(other, id, 40_000), "NewTunnelRsp");
+    assertEquals(town.deeds.slice(-2), [`unlisten ${id}`, `listen ${id + 1} 0 for 2`]);
+    town.map.onUnlistened(id);
+    const rsp = only(town.opened(other, id + 1, 40_000), "NewTunnelRsp");
     assert(rsp.ok);
     const few = grant({ id: 5, name: "few", token: "f", ports: [{ low: 8000, high: 8001 }] });
     const third = town.enter("third", "192.0.2.3:50000", few);
     town.ask(third, 1, 0);
-    assertEquals(town.deeds.at(-1), `listen ${id + 1} 8001 for 3`);
+    assertEquals(town.deeds.at(-1), `listen ${id + 2} 8001 for 3`);
   },
 );
 

@@ -192,10 +192,7 @@ export class ControlMap {
     if (held === undefined) return;
     if (code !== 0) return this.#onNotOpen(held, code);
     const { tunnel, control } = held;
-    if (tunnel.port === 0 && this.#ports.isKept(control, port)) {
-      this.#actions.unlisten(tunnel);
-      return this.#tryOther(held, "No port is free");
-    }
+    if (tunnel.port === 0 && this.#ports.isKept(control, port)) return this.#chooseAgain(held);
     this.#ports.move(held, port);
     this.#ports.opened(tunnel, control);
     tunnel.open = true;
@@ -204,6 +201,17 @@ export class ControlMap {
     const fields = fieldsOf(tunnel, control);
     this.#actions.log("Tunnel is up", fields);
     this.#actions.show(tunnel, true, fields);
+  }
+
+  /** The kernel has chosen a port that is kept for a client that was lost. */
+  #chooseAgain({ tunnel, control }: Held): void {
+    this.#actions.unlisten(tunnel);
+    this.#ports.release(tunnel, control, false);
+    // under another number: the former one is still to be closed
+    const again: Tunnel = { ...tunnel, id: ++this.#lastTunnel };
+    control.tunnels.set(tunnel.no, again);
+    this.#ports.hold(again, control);
+    this.#tryOther(this.#ports.get(again.id)!, "No port is free");
   }
 
   #onNotOpen(held: Held, code: number): void {
