@@ -6,6 +6,8 @@ import { libc } from "./libc.ts";
 /** Event bits of epoll_ctl(2). */
 export const Epoll = {
   IN: 0x001,
+  /** Urgent data has come (tcp(7)), and was not read yet. */
+  PRI: 0x002,
   OUT: 0x004,
   ERR: 0x008,
   HUP: 0x010,

@@ -12,6 +12,7 @@ const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
 const SO_ERROR = 4;
 const SO_KEEPALIVE = 9;
+const SO_OOBINLINE = 10;
 const SO_LINGER = 13;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
@@ -210,6 +211,11 @@ export function endOnClose(fd: Descriptor): void {
 /** Sends small segments at once (TCP_NODELAY, tcp(7)). No effect on a unix socket. */
 export function setNoDelay(fd: Descriptor): void {
   setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/** Leaves urgent data where it stands in the stream (SO_OOBINLINE, socket(7)); otherwise a read would leave it out. */
+export function keepUrgentInline(fd: Descriptor): void {
+  setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
 /**

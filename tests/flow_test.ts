@@ -6,6 +6,7 @@ import type { Task } from "../core/reactor/event_loop.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { Flow, FlowStatus } from "../core/relay/flow.ts";
+import { watchPeers } from "../core/relay/peer_watch.ts";
 import { type Pipe, PipePool } from "../core/relay/pipe_pool.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
@@ -58,6 +59,7 @@ function testFlow(name: string, options: Options, body: (direction: Direction, s
     const counters = new RelayCounters(1, 2).block(0);
     const flow = new Flow({ pipes, counters });
     const { socket: source, peer: from } = stage.connect(options.sourceBuffer);
+    watchPeers(source.fd);
     const { socket: destination, peer: to } = stage.connect(options.destinationBuffer);
     const direction: Direction = { flow, pipes, counters, from, to, source, destination, status: -1 };
     const task: Task = {
@@ -326,6 +328,62 @@ testFlowEitherWay("one turn moves a share only, so that a fat stream leaves time
   }, "all that was sent");
   assert(turns > 1, `${sent} bytes in one turn`);
   assertSameBytes(d.to.take(), bytes.subarray(0, sent));
+});
+
+/** Where urgent bytes are, in a stream of so many bytes. */
+const MARKS: readonly (readonly [where: string, marks: readonly number[]])[] = [
+  ["the first byte", [0]],
+  ["the last byte", [9999]],
+  ["the only byte", [0]],
+  ["several bytes", [0, 1, 4000, 4001, 9999]],
+];
+
+for (const [where, marks] of MARKS) {
+  const bytes = noise(20, where === "the only byte" ? 1 : 10_000);
+  for (const atOnce of [true, false]) {
+    for (const ends of [true, false]) {
+      const how = `${atOnce ? "that comes at once" : "that comes mark by mark"} and ${ends ? "ends" : "goes on"}`;
+      testFlowEitherWay(`a stream with ${where} urgent ${how} passes whole`, {}, (d, stage) => {
+        let at = 0;
+        for (const mark of marks) {
+          if (mark > at) d.from.sendAll(bytes.subarray(at, mark));
+          d.from.sendUrgent(bytes.subarray(Math.max(at, mark), mark + 1));
+          at = mark + 1;
+          if (!atOnce) stage.step(2);
+        }
+        if (at < bytes.length) d.from.sendAll(bytes.subarray(at));
+        if (ends) d.from.finish();
+        stage.until(() => d.to.read().count === bytes.length, "all bytes, urgent ones included");
+        assertSameBytes(d.to.take(), bytes);
+        assertEquals(d.counters[TUNNEL + Count.bytesFromProxy], bytes.length, "what moved is counted");
+        if (ends) stage.until(() => d.flow.ended, "the end");
+        assertEquals([d.flow.error, d.flow.ended, d.flow.moved], [0, ends, bytes.length]);
+      });
+    }
+  }
+}
+
+testFlowEitherWay("an urgent byte between three megabytes and three more passes in its place", {}, (d, stage) => {
+  const bytes = noise(21, 6_000_001);
+  const mark = 3_000_000;
+  let sent = 0;
+  stage.until(() => {
+    if (sent < mark) sent += d.from.send(bytes.subarray(sent, mark));
+    else if (sent === mark) d.from.sendUrgent(bytes.subarray(mark, ++sent));
+    else if (sent < bytes.length && (sent += d.from.send(bytes.subarray(sent))) === bytes.length) d.from.finish();
+    d.to.read();
+    return d.flow.ended || d.flow.error !== 0;
+  }, "the end of the direction");
+  stage.until(() => d.to.read().count === d.flow.moved, "all that moved");
+  assertSameBytes(d.to.take(), bytes);
+  assertEquals(d.flow.moved, bytes.length);
+});
+
+testFlow("behind an urgent byte bytes pass through pipes again", {}, (d, stage) => {
+  d.from.sendUrgent(noise(22, 10));
+  stage.until(() => d.to.read().count === 10, "the urgent byte");
+  stage.step(2);
+  assert(!d.source.urgent);
 });
 
 testFlow("a full destination takes no pipe while nothing is held", { destinationBuffer: 4096 }, (d, stage) => {

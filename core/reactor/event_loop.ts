@@ -35,7 +35,7 @@ export interface MailSource {
 
 /** Longest sleep in ms, so that the supervisor sees the loop turn. */
 const LONGEST_SLEEP_MS = 5000;
-const EDGES = Epoll.IN | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
+const EDGES = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
 
 /**
  * The loop of one Worker; every method belongs to that Worker's thread.

@@ -11,6 +11,7 @@ const HUNG_UP = 4;
 const FAILED = 8;
 const OPEN = 16;
 const GUARDED = 32;
+const URGENT = 64;
 
 /**
  * A stream socket under edge-triggered epoll. `readable` and `writable` are true from an edge until a call says EAGAIN. A
@@ -43,6 +44,7 @@ export class StreamSocket implements Channel {
   onEvents(events: number): void {
     let marks = this.#marks;
     if (events & (Epoll.IN | Epoll.RDHUP | Epoll.HUP | Epoll.ERR)) marks |= READABLE;
+    if (events & Epoll.PRI) marks |= READABLE | URGENT;
     if (events & (Epoll.OUT | Epoll.HUP | Epoll.ERR)) marks |= WRITABLE;
     if (events & (Epoll.RDHUP | Epoll.HUP)) marks |= HUNG_UP;
     if (events & Epoll.ERR) marks |= FAILED;
@@ -57,6 +59,18 @@ export class StreamSocket implements Channel {
 
   set readable(readable: boolean) {
     this.#marks = readable ? this.#marks | READABLE : this.#marks & ~READABLE;
+  }
+
+  /**
+   * Urgent data has come and may lie ahead: splice stops in front of it as if there were nothing more, so only a recv that
+   * finds nothing makes this false.
+   */
+  get urgent(): boolean {
+    return (this.#marks & URGENT) !== 0;
+  }
+
+  set urgent(urgent: boolean) {
+    this.#marks = urgent ? this.#marks | URGENT : this.#marks & ~URGENT;
   }
 
   /** An event said that there is room to write, and no write since that there is no more. */

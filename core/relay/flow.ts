@@ -37,7 +37,7 @@ const END_TOLD = 8;
 /** Bytes are counted in two small integers: V8 gives a number beyond 2^31 an object of its own. */
 const GIBIBYTE = 1 << 30;
 
-// one per Worker, for what passes without a pipe: it holds nothing from one call to the next
+// one per Worker, for what passes without a pipe, or past a mark of urgent data: it holds nothing from one call to the next
 const copied = new Uint8Array(1 << 16);
 
 /** What the directions of a Worker share. */
@@ -196,9 +196,11 @@ export class Flow {
       pipe.held = count;
       // fewer bytes than slots: the pipe was not the limit, so the source is empty and new data will be a new edge,
       // unless the end of the stream has been announced and must be read (epoll(7), Q9)
-      if (count < pipe.slots && count < wanted && !source.hungUp) source.readable = false;
+      if (count < pipe.slots && count < wanted && !source.hungUp && !source.urgent) source.readable = false;
       return FlowStatus.MORE;
     }
+    // splice stops in front of urgent data with EAGAIN, or with 0 once a FIN is behind it: only recv tells the end for certain
+    if (count === 0 || (count === -Errno.EAGAIN && source.urgent)) return this.#copy(source, destination);
     return this.#nothingCame(source, count);
   }
 
@@ -215,6 +217,7 @@ export class Flow {
     }
     if (count === -Errno.EAGAIN) {
       source.readable = false;
+      source.urgent = false;
       return FlowStatus.WAITS;
     }
     if (count === -Errno.EINTR) return FlowStatus.MORE;
@@ -222,7 +225,9 @@ export class Flow {
     return FlowStatus.SOURCE_FAILED;
   }
 
-  /** Without a pipe nothing can be held: what the destination does not take stays in the source. */
+  /**
+   * Without a pipe, or where splice stops, nothing can be held: what the destination does not take stays in the source.
+   */
   #copy(source: StreamSocket, destination: StreamSocket): number {
     const there = peek(source.fd, copied.subarray(0, this.#wanted(copied.length)));
     if (there <= 0) return this.#nothingCame(source, there);

@@ -26,6 +26,7 @@ import { assertNoneLeft, openDescriptors } from "./descriptors.ts";
 const PATIENCE_MS = 10_000;
 /** Ms that a turn may sleep while a test waits for what the loop has no event for. */
 const NAP_MS = 2;
+const MSG_OOB = 1;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
@@ -102,6 +103,12 @@ export class Peer {
     const all = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
     const count = this.send(all);
     if (count < all.length) throw new Error(`The kernel took ${count} of ${all.length} bytes`);
+  }
+
+  /** Sends all of a few bytes, the last of which is urgent: a mark until there is a newer one. */
+  sendUrgent(bytes: Uint8Array): void {
+    const count = libc.send(this.fd, bytes, bytes.length, MSG_OOB);
+    if (count < bytes.length) throw new Error(`The kernel took ${count} of ${bytes.length} bytes`);
   }
 
   /** Reads what is there, at most `most` bytes. */

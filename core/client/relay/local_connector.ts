@@ -1,7 +1,7 @@
 // Connects to a LocalServer: finds out where it is, and tries its addresses until one answers or the time is over.
 import { Errno, errnoName } from "../../../ffi/errno.ts";
 import type { Descriptor } from "../../../ffi/descriptor.ts";
-import { setNoDelay } from "../../../ffi/socket.ts";
+import { keepUrgentInline, setNoDelay } from "../../../ffi/socket.ts";
 import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
@@ -14,6 +14,7 @@ import type { LocalTarget, LocalTargetWaiter } from "./local_target.ts";
 /** Needs no keepalive: on this host the kernel itself tells when the peer is gone. */
 function prepareLocal(fd: Descriptor): void {
   setNoDelay(fd);
+  keepUrgentInline(fd);
   unpace(fd);
 }
 
