@@ -13,8 +13,8 @@ const INET6_OFFSET = 8;
 const INET6_SCOPE_OFFSET = 24;
 /** Bytes of the name of an interface, with its final zero (IF_NAMESIZE). */
 const MAX_INTERFACE_NAME = 16;
-/** sun_path is 108 bytes with its final NUL (unix(7)). */
-const MAX_UNIX_PATH = 107;
+/** The longest path of a unix socket in bytes: sun_path has 108 with its final zero (unix(7)). */
+export const MAX_UNIX_PATH_BYTES = 107;
 
 const AT = "@".charCodeAt(0);
 
@@ -60,8 +60,8 @@ export function internetAddress(ip: string, port: number): SocketAddress | null 
  */
 export function unixAddress(path: string): SocketAddress {
   const text = encoder.encode(path);
-  if (text.length === 0 || text.length > MAX_UNIX_PATH) {
-    throw new RangeError(`Cannot use the socket path "${path}": expected 1 to ${MAX_UNIX_PATH} bytes`);
+  if (text.length === 0 || text.length > MAX_UNIX_PATH_BYTES) {
+    throw new RangeError(`Cannot use the socket path "${path}": expected 1 to ${MAX_UNIX_PATH_BYTES} bytes`);
   }
   const abstract = text[0] === AT;
   // an abstract name begins with a zero and is as long as the address says; a path ends with one
@@ -91,6 +91,15 @@ export function readIp(struct: Uint8Array, ip: Int32Array): void {
   ip[1] = v6 ? wordAt(struct, INET6_OFFSET + 4) : 0;
   ip[2] = v6 ? wordAt(struct, INET6_OFFSET + 8) : MAPPED_WORD;
   ip[3] = wordAt(struct, v6 ? INET6_OFFSET + 12 : INET_OFFSET);
+}
+
+/** The address of an IP as {@linkcode readIp} writes it, in its IPv6 form and with port 0. */
+export function addressOfIp(ip: readonly number[]): SocketAddress {
+  const bytes = new Uint8Array(28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, Family.INET6, littleEndian);
+  ip.forEach((word, at) => view.setInt32(INET6_OFFSET + 4 * at, word));
+  return { family: Family.INET6, bytes };
 }
 
 function wordAt(bytes: Uint8Array, at: number): number {

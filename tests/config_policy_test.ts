@@ -1,6 +1,6 @@
 // The server's named tokens in YAML: what they may say, and what is said about wrong ones.
 
-import { formatPortRanges, portRanges } from "../core/config/port_ranges.ts";
+import { formatPortRanges, portRanges } from "../core/config/ranges.ts";
 import { UnexpectedValueError } from "../core/config/config_error.ts";
 import { loadServerConfig } from "../core/config/server_config.ts";
 import { assert, assertEquals, assertThrows } from "./support/assert.ts";

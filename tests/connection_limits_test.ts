@@ -2,7 +2,7 @@
 
 import { ConnectionCounts, type PortPlace, portPlaceOf } from "../core/server/connection_counts.ts";
 import { ConnectionLimits } from "../core/server/acceptor/connection_limits.ts";
-import type { LogFields } from "../core/reactor/reactor_worker.ts";
+import type { LogFields } from "../core/reactor/log_record.ts";
 import type { PortRules } from "../core/server/worker_config.ts";
 import { internetAddress } from "../ffi/socket_address.ts";
 import { assertEquals } from "./support/assert.ts";

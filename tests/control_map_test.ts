@@ -4,7 +4,7 @@ import { Errno } from "../ffi/errno.ts";
 import { CtlConn, type CtlConnOwner } from "../core/protocol/ctl_conn.ts";
 import { type ControlId, proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
-import type { LogFields } from "../core/reactor/reactor_worker.ts";
+import type { LogFields } from "../core/reactor/log_record.ts";
 import { RelayCounters } from "../core/relay/counters.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "../core/server/control/control_map.ts";
 import type { Control, Tunnel } from "../core/server/control/control.ts";

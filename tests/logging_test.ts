@@ -1,6 +1,7 @@
 // Log records on a real stderr: every test runs a program that logs.
 
-import { formatJson, formatText, type LogFields, type LogLevel } from "../core/logging/log_line.ts";
+import { formatJson, formatText } from "../core/logging/log_line.ts";
+import type { LogFields, LogLevel } from "../core/reactor/log_record.ts";
 import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 
 const LOGGING = new URL("../core/logging/logging.ts", import.meta.url).href;
@@ -29,11 +30,10 @@ async function run(body: string, redirect = ""): Promise<{ code: number; stdout:
 }
 
 Deno.test("a text line has the time, the level, the message and the fields", () => {
-  const fields = { tunnel: "web", address: "[::1]:9000", key2: "value with space", n: 3, big: 2n ** 64n, ok: true };
+  const fields = { tunnel: "web", address: "[::1]:9000", key2: "value with space", n: 3, ok: true };
   assertEquals(
     textOf("info", "Tunnel opened", fields),
-    '2026-01-02T03:04:05.678Z INFO  Tunnel opened tunnel=web address=[::1]:9000 key2="value with space" n=3 ' +
-      "big=18446744073709551616 ok=true",
+    '2026-01-02T03:04:05.678Z INFO  Tunnel opened tunnel=web address=[::1]:9000 key2="value with space" n=3 ok=true',
   );
 });
 
@@ -56,17 +56,13 @@ Deno.test("no text can look like a second line, a second field or a command to t
   );
 });
 
-Deno.test("a field that is undefined is left out, and null is shown", () => {
-  assertEquals(textOf("info", "m", { a: undefined, b: null }).slice(25), "INFO  m b=null");
-});
-
 Deno.test("a JSON line has time, level, program and message in front of the fields, which cannot replace them", () => {
-  const fields = { level: "fake", n: 3n, huge: 2n ** 64n, text: "a\n\u009bb" };
+  const fields = { level: "fake", n: 3, text: "a\n\u009bb" };
   const line = formatJson({ timeMs: TIME_MS, level: "warning", message: "m", fields }, "cproxy-server");
   assertEquals(
     line,
     '{"time":"2026-01-02T03:04:05.678Z","level":"warning","program":"cproxy-server","message":"m","n":3,' +
-      '"huge":"18446744073709551616","text":"a\\n\\u009bb"}',
+      '"text":"a\\n\\u009bb"}',
   );
 });
 

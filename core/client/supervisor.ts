@@ -2,7 +2,7 @@
 import { raiseDescriptorLimit } from "../../ffi/process.ts";
 import type { ClientConfig } from "../config/client_config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
-import { VERSION } from "../config/version.ts";
+import { VERSION } from "../config/help.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";

@@ -1,14 +1,16 @@
 // The client's settings and their types. It knows how a user writes them and nothing of what the client does with them.
 
+import type { LogFormat } from "../logging/log_line.ts";
+import type { LogLevel } from "../reactor/log_record.ts";
 import { ConfigError, quote } from "./config_error.ts";
 import type { ConfigFile } from "./config_file.ts";
 import type { Endpoint, TcpEndpoint } from "./endpoint.ts";
 import type { Program } from "./help.ts";
 import { checkHeartbeats, gather, type Loaded } from "./load.ts";
+import { addressRanges } from "./ranges.ts";
 import { commonSettings, type ValuesOf } from "./setting.ts";
 import type { Environment, ReadFile } from "./token.ts";
 import * as kinds from "./value_kind.ts";
-import type { LogFormat, LogLevel } from "./value_kind.ts";
 
 /** One service that the client makes reachable. */
 export interface TunnelConfig {
@@ -18,7 +20,7 @@ export interface TunnelConfig {
   localServer: Endpoint;
   /** The public port to ask the server for; 0 leaves the choice to the server. */
   remotePort: number;
-  /** Address ranges whose PublicClients are taken, see {@linkcode parseRanges}; empty is everybody's. */
+  /** Address ranges whose PublicClients are taken, see {@linkcode addressRanges}; empty is everybody's. */
   allow: string[];
   /** Address ranges whose PublicClients are not taken, whatever `allow` says. */
   deny: string[];
@@ -84,7 +86,7 @@ const tunnelSettings = {
     example: "web",
   },
   allow: {
-    value: kinds.addressRanges("all"),
+    value: addressRanges("all"),
     default: "all",
     meaning:
       "PublicClients that may connect: a list of addresses and CIDR ranges (in YAML [a, b], as a flag a,b); all " +
@@ -92,7 +94,7 @@ const tunnelSettings = {
     example: "198.51.100.0/24,2001:db8::/32",
   },
   deny: {
-    value: kinds.addressRanges("none"),
+    value: addressRanges("none"),
     default: "none",
     meaning: "PublicClients that may not connect, whatever allow says; written like allow",
     example: "198.51.100.7",

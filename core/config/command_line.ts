@@ -1,8 +1,7 @@
 // Flags from the command line, as text. It knows their names and nothing of what they mean.
 
 import { parseArgs as untypedParseArgs } from "@std/cli/parse-args";
-import { ConfigError, quote } from "./config_error.ts";
-import { nearestName } from "./nearest_name.ts";
+import { ConfigError, nearestName, quote } from "./config_error.ts";
 
 /** The part of the standard library's `parseArgs` that is used here; the npm package ships no types. */
 const parseArgs: (args: string[], options: {

@@ -1,7 +1,6 @@
 // The YAML file: from text to checked values. It knows the form of a file and nothing of flags or of the environment.
 
-import { ConfigError, describeValue, UnexpectedValueError } from "./config_error.ts";
-import { nearestName } from "./nearest_name.ts";
+import { ConfigError, describeValue, nearestName, UnexpectedValueError } from "./config_error.ts";
 import type { SettingsList, SettingsTable } from "./setting.ts";
 import type { ValueKind } from "./value_kind.ts";
 import { plainOf, type YamlNode, type YamlPath, YamlTree } from "./yaml_tree.ts";

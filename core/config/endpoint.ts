@@ -1,5 +1,6 @@
 // Addresses as a user writes them, and as the program keeps them. It never resolves a name and opens no socket.
 
+import { internetAddress, MAX_UNIX_PATH_BYTES } from "../../ffi/socket_address.ts";
 import { quote, UnexpectedValueError } from "./config_error.ts";
 
 /** A TCP address; `host` is an IPv4 address, an IPv6 address without brackets but with its zone, or a host name; `port` is 0 to 65535. */
@@ -10,9 +11,6 @@ export type UnixEndpoint = { kind: "unix"; path: string };
 
 /** Where to connect to. */
 export type Endpoint = TcpEndpoint | UnixEndpoint;
-
-/** The longest path of a Unix socket in bytes: `sun_path` has 108 with the closing zero (unix(7)). */
-export const MAX_UNIX_PATH_BYTES = 107;
 
 const TCP_EXPECTED = "host:port such as 127.0.0.1:8080, [::1]:8080 or name.example:8080";
 const ANY_EXPECTED = "host:port such as 127.0.0.1:7777, [::1]:7777 or name.example:7777, or unix:/path/to.sock";
@@ -130,20 +128,18 @@ function readPort(text: string | undefined, lowest: number): number | undefined 
   return port >= lowest && port <= 65535 ? port : undefined;
 }
 
-/** Whether a text is an IPv4 address in four decimal parts. */
-export function isIpv4(text: string): boolean {
-  return /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/.test(text);
+/** Whether a text is a numeric address, IPv6 without brackets or zone: whether the kernel's own reader takes it. */
+function isNumeric(text: string): boolean {
+  return /^[0-9a-fA-F:.]+$/.test(text) && internetAddress(text, 0) !== null;
 }
 
-/** Whether a text is an IPv6 address, without brackets or zone. */
-export function isIpv6(text: string): boolean {
-  // The URL parser knows every form of RFC 4291; the pattern keeps out what else it would take inside the brackets.
-  return /^[0-9a-fA-F:.]+$/.test(text) && URL.canParse(`http://[${text}]/`);
+function isIpv6(text: string): boolean {
+  return text.includes(":") && isNumeric(text);
 }
 
 /** An IPv4 address or a host name as the resolver takes it, where `b\u00fccher.example` is `xn--bcher-kva.example`; or `null`. */
 function readName(text: string): string | null {
-  if (isIpv4(text) || isHostName(text)) return text;
+  if ((isNumeric(text) && !text.includes(":")) || isHostName(text)) return text;
   // no more than letters: the URL parser would also turn other digits and dots into ASCII ones
   if (!/^[\p{L}\p{M}\w.-]+$/u.test(text) || !URL.canParse(`http://${text}/`)) return null;
   const name = new URL(`http://${text}/`).hostname;

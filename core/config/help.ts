@@ -2,7 +2,9 @@
 
 import { configFileSetting, type SettingsList, type SettingsTable } from "./setting.ts";
 import { TOKEN_VARIABLE } from "./token.ts";
-import { VERSION } from "./version.ts";
+
+/** The version of both programs; equal to `version` in deno.json, which a test checks. */
+export const VERSION = "0.1.0";
 
 /** A program as its user sees it. */
 export interface Program {
@@ -65,20 +67,6 @@ function flagsOfEntry({ key, settings }: SettingsList): string[] {
     `In YAML, ${Object.keys(settings).join(", ")} are the keys of each entry of the list \`${key}\`;`,
     "the tunnel of the command line takes the place of that list.",
   ];
-}
-
-/** The table of a program's settings in Markdown, for the manual. */
-export function settingsMarkdown(program: Program): string {
-  const rows = rowsOf(program).map(({ flag, yamlKey, placeholder, standard, meaning }) => {
-    const cells = [
-      flag === null ? "" : `\`${flag}=${placeholder}\``,
-      yamlKey === null ? "" : `\`${yamlKey}\``,
-      standard,
-      meaning,
-    ];
-    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  });
-  return ["| flag | YAML key | default | meaning |", "| --- | --- | --- | --- |", ...rows].join("\n");
 }
 
 /** A setting as its user reads of it. */

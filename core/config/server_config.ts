@@ -1,13 +1,15 @@
 // The server's settings and their types. It knows how a user writes them and nothing of what the server does with them.
 
+import type { LogFormat } from "../logging/log_line.ts";
+import type { LogLevel } from "../reactor/log_record.ts";
 import { ConfigError } from "./config_error.ts";
 import type { Program } from "./help.ts";
 import { checkHeartbeats, gather, type Loaded } from "./load.ts";
+import { addressRanges } from "./ranges.ts";
 import { commonSettings } from "./setting.ts";
 import type { Environment, ReadFile } from "./token.ts";
 import { connectionCount, namedTokens, TOKEN_LIST, type TokenConfig } from "./token_list.ts";
 import * as kinds from "./value_kind.ts";
-import type { LogFormat, LogLevel } from "./value_kind.ts";
 
 /** The configuration of CProxyServer, checked and complete. */
 export interface ServerConfig {
@@ -27,7 +29,7 @@ export interface ServerConfig {
   tokens: TokenConfig[];
   /** The most connections at a time on all public ports together, or `null`. */
   maxConnections: number | null;
-  /** Address ranges whose PublicClients are taken on any public port, see {@linkcode parseRanges}; empty is everybody's. */
+  /** Address ranges whose PublicClients are taken on any public port, see {@linkcode addressRanges}; empty is everybody's. */
   publicAllow: string[];
   /** Address ranges whose PublicClients are not taken on any public port, whatever `publicAllow` says. */
   publicDeny: string[];
@@ -80,7 +82,7 @@ const settings = {
     example: "7001",
   },
   public_allow: {
-    value: kinds.addressRanges("all"),
+    value: addressRanges("all"),
     default: "all",
     meaning:
       "PublicClients that may connect to public ports: a list of addresses and CIDR ranges (in YAML [a, b], as a " +
@@ -88,7 +90,7 @@ const settings = {
     example: "198.51.100.0/24,2001:db8::/32",
   },
   public_deny: {
-    value: kinds.addressRanges("none"),
+    value: addressRanges("none"),
     default: "none",
     meaning:
       "PublicClients that may not connect to public ports, whatever public_allow or a tunnel says; written alike",

@@ -1,8 +1,10 @@
 // What a setting is, and the settings that both programs have. A program's table drives its flags, its YAML keys, its
 // defaults, its help and its manual. It knows nothing of where a value comes from.
 
+import { LOG_FORMATS, type LogFormat } from "../logging/log_line.ts";
+import { LOG_LEVELS, type LogLevel } from "../reactor/log_record.ts";
 import * as kinds from "./value_kind.ts";
-import type { LogFormat, LogLevel, ValueKind } from "./value_kind.ts";
+import type { ValueKind } from "./value_kind.ts";
 
 /** What every setting has: the values it takes, and what the help text and the manual say about it. */
 export interface DescribedSetting<T> {
@@ -49,7 +51,7 @@ export type ValuesOf<S extends SettingsTable> = {
 };
 
 /** The most worker threads that one program starts. */
-export const MAX_WORK_THREADS = 64;
+const MAX_WORK_THREADS = 64;
 
 /** `--config`, which no file can have. */
 export const configFileSetting: OptionalSetting<string> = {
@@ -119,13 +121,13 @@ export const commonSettings: {
     example: "15s",
   },
   log_level: {
-    value: kinds.choice(["debug", "info", "warning", "error"], { warn: "warning" }),
+    value: kinds.choice(LOG_LEVELS, { warn: "warning" }),
     default: "info",
     meaning: "Least severe level that is logged; debug has a line per connection",
     example: "debug",
   },
   log_format: {
-    value: kinds.choice(["text", "json"]),
+    value: kinds.choice(LOG_FORMATS),
     default: "text",
     meaning: "How log records are written on stderr: for people, or one JSON object per line",
     example: "json",

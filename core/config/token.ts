@@ -1,5 +1,6 @@
 // Where the shared secret comes from. It never puts a token into a message.
 
+import type { LogFields } from "../reactor/log_record.ts";
 import { readToken } from "./value_kind.ts";
 import { ConfigError, quote, UnexpectedValueError } from "./config_error.ts";
 
@@ -24,7 +25,7 @@ export interface ConfigWarning {
   /** What is odd, the same text every time. */
   readonly message: string;
   /** Where. */
-  readonly fields: Readonly<Record<string, string>>;
+  readonly fields: LogFields;
 }
 
 /** How tokens are read. */

@@ -3,7 +3,7 @@
 
 import { ConfigError, quote } from "./config_error.ts";
 import type { ConfigFile } from "./config_file.ts";
-import { type PortRange, portRanges } from "./port_ranges.ts";
+import { type PortRange, portRanges } from "./ranges.ts";
 import type { SettingsList, ValuesOf } from "./setting.ts";
 import { type Secrets, tokenOf } from "./token.ts";
 import * as kinds from "./value_kind.ts";
@@ -29,7 +29,7 @@ export interface TokenConfig {
 }
 
 /** The most named tokens: the proof of a client that logs in is compared with each. */
-export const MAX_TOKENS = 256;
+const MAX_TOKENS = 256;
 
 /** The most connections that a rule can allow. */
 const MOST_CONNECTIONS = 10_000_000;

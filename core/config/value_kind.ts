@@ -1,6 +1,5 @@
 // The kinds of values that settings have: how each is written, read and explained. It knows no setting by name.
 
-import { MAX_RANGES, parseRange } from "./address_range.ts";
 import { describeValue, quote, UnexpectedValueError, unseenCharacter } from "./config_error.ts";
 import { type Endpoint, parseEndpoint, parseHost, parsePort, type TcpEndpoint } from "./endpoint.ts";
 
@@ -19,13 +18,7 @@ export interface ValueKind<T> {
 }
 
 /** The longest token in bytes. */
-export const MAX_TOKEN_BYTES = 1024;
-
-/** How much is logged: records below this level are dropped. */
-export type LogLevel = "debug" | "info" | "warning" | "error";
-
-/** How log records are written: for people, or one JSON object per line. */
-export type LogFormat = "text" | "json";
+const MAX_TOKEN_BYTES = 1024;
 
 /** A port to listen on or to ask for; 0 leaves the choice to the system. */
 export const port: ValueKind<number> = kind("PORT", "a port from 0 to 65535", (text) => parsePort(text, 0));
@@ -97,30 +90,6 @@ export function readToken(text: string): string {
   }
   if (/^(["']).*\1$/.test(token)) throw new UnexpectedValueError("a token without quotes", "one in quotes");
   return token;
-}
-
-/**
- * Addresses and CIDR ranges, as {@linkcode parseRange} writes them: a list in YAML, divided by commas in a flag.
- *
- * @param noList The word for having no list, which is read as an empty one.
- */
-export function addressRanges(noList: "all" | "none"): ValueKind<string[]> {
-  const expected = `${noList}, or 1 to ${MAX_RANGES} addresses and CIDR ranges such as 198.51.100.7, 192.0.2.0/24 or ` +
-    "2001:db8::/32";
-  return {
-    placeholder: "RANGES",
-    expected,
-    read: (value) => {
-      if (value === noList) return [];
-      const parts: unknown[] = typeof value === "string" ? value.split(",") : Array.isArray(value) ? value : [];
-      if (parts.length > MAX_RANGES) throw new UnexpectedValueError(expected, `${parts.length} of them`);
-      if (parts.length === 0) throw new UnexpectedValueError(expected, describeValue(value));
-      return parts.map((part) => {
-        if (typeof part === "string") return parseRange(part.trim(), expected);
-        throw new UnexpectedValueError(expected, describeValue(part));
-      });
-    },
-  };
 }
 
 /**

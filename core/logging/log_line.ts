@@ -1,11 +1,12 @@
 // How a log record becomes one line. It writes nothing anywhere.
+import type { LogFields, LogLevel } from "../reactor/log_record.ts";
 import { printable, shortened } from "./printable.ts";
 
-/** How severe a record is. */
-export type LogLevel = "debug" | "info" | "warning" | "error";
+/** How records are written: for people, or one JSON object per line. */
+export const LOG_FORMATS = ["text", "json"] as const;
 
-/** What belongs to a record, by name; a field that is `undefined` is left out. */
-export type LogFields = Readonly<Record<string, string | number | bigint | boolean | null | undefined>>;
+/** One of {@linkcode LOG_FORMATS}. */
+export type LogFormat = typeof LOG_FORMATS[number];
 
 /** A record that is to be written. */
 export interface LogLine {
@@ -46,7 +47,7 @@ export function formatJournal(level: LogLevel, line: string): string {
 export function formatRecord(line: Pick<LogLine, "message" | "fields">): string {
   let text = printable(line.message);
   for (const [key, value] of Object.entries(line.fields)) {
-    if (value !== undefined) text += ` ${key}=${formatValue(NAMES.has(key) ? shortName(value) : value)}`;
+    text += ` ${key}=${formatValue(NAMES.has(key) ? shortName(value) : value)}`;
   }
   return text;
 }
@@ -55,22 +56,14 @@ export function formatRecord(line: Pick<LogLine, "message" | "fields">): string 
 export function formatJson(line: LogLine, program: string): string {
   const base = { time: new Date(line.timeMs).toISOString(), level: line.level, program, message: line.message };
   // Twice: first for the order, then because no field may take the place of one of these four.
-  return printable(JSON.stringify({ ...base, ...line.fields, ...base }, writeBigInt));
+  return printable(JSON.stringify({ ...base, ...line.fields, ...base }));
 }
 
 function shortName<T>(value: T): T | string {
   return typeof value === "string" ? shortened(value, LONGEST_NAME) : value;
 }
 
-function formatValue(value: string | number | bigint | boolean | null): string {
+function formatValue(value: string | number | boolean): string {
   if (typeof value !== "string") return String(value);
   return /^[\w.:/@+,;%~#?&*[\]()<>-]+$/.test(value) ? value : printable(JSON.stringify(value));
-}
-
-/** Numbers stay numbers as far as JSON readers agree on them. */
-function writeBigInt(_key: string, value: unknown): unknown {
-  if (typeof value !== "bigint") return value;
-  return BigInt(Number.MIN_SAFE_INTEGER) <= value && value <= BigInt(Number.MAX_SAFE_INTEGER)
-    ? Number(value)
-    : `${value}`;
 }

@@ -2,24 +2,15 @@
 // reads it.
 
 import { configureSync, getLogger, type LogRecord as LogTapeRecord } from "@logtape/logtape";
-import {
-  formatJournal,
-  formatJson,
-  formatRecord,
-  formatText,
-  type LogFields,
-  type LogLevel,
-  type LogLine,
-} from "./log_line.ts";
-
-export type { LogFields, LogLevel } from "./log_line.ts";
+import type { LogFields, LogLevel } from "../reactor/log_record.ts";
+import { formatJournal, formatJson, formatRecord, formatText, type LogFormat, type LogLine } from "./log_line.ts";
 
 /** How logging is set up. */
 export interface LoggingOptions {
   /** The least severe level that is written. */
   readonly level: LogLevel;
   /** For people, or one JSON object per line. */
-  readonly format: "text" | "json";
+  readonly format: LogFormat;
   /** Whether lines go to systemd's journal: they begin with their priority, and have no time and level of their own. */
   readonly journal?: boolean;
   /** The name of the program, which JSON records carry. */
@@ -29,16 +20,6 @@ export interface LoggingOptions {
    * wait nor throw.
    */
   readonly write: (bytes: Uint8Array) => number;
-}
-
-/** A record as a Worker posts it to the supervisor; `log(record.level, record.message, record.fields)` writes it. */
-export interface LogRecord {
-  /** How severe it is. */
-  readonly level: LogLevel;
-  /** What happened, the same text every time. */
-  readonly message: string;
-  /** To whom and with what. */
-  readonly fields?: LogFields;
 }
 
 const CATEGORY = "cproxy";
@@ -77,7 +58,7 @@ export function startLogging(options: LoggingOptions): void {
   });
 }
 
-/** Logs one record. Main isolate only; a Worker posts a {@linkcode LogRecord} to it. */
+/** Logs one record. Main isolate only; a Worker posts its records to it. */
 export function log(level: LogLevel, message: string, fields: LogFields = {}): void {
   getLogger(CATEGORY)[level](message, fields);
 }

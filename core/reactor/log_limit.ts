@@ -1,5 +1,6 @@
 // Log lines that strangers can cause: so many a minute and not more, and how many were left out is said.
-import type { Level, LogFields, ReactorContext } from "./reactor_worker.ts";
+import type { LogFields, LogLevel } from "./log_record.ts";
+import type { ReactorContext } from "./reactor_worker.ts";
 
 const INTERVAL_MS = 60_000;
 
@@ -24,7 +25,7 @@ export class LogLimit {
   }
 
   /** Writes the line, with how many were left out before it; or leaves it out. */
-  log(level: Level, message: string, fields: LogFields): void {
+  log(level: LogLevel, message: string, fields: LogFields): void {
     const { now } = this.#context.loop;
     if (now >= this.#nextInterval) {
       this.#nextInterval = now + INTERVAL_MS;

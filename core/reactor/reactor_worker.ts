@@ -1,23 +1,15 @@
 // The frame of every reactor Worker: it takes its start message, runs the loop, and reports how that ended.
 import { EventLoop } from "./event_loop.ts";
+import { LOG_LEVELS, type LogFields, type LogLevel } from "./log_record.ts";
 import { Mailbox, type MailHandler, type Wiring } from "./mailbox.ts";
 import { Phase } from "./shared_state.ts";
-
-/** Levels of a log record, least first. */
-export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
-
-/** A level of {@linkcode LOG_LEVELS}. */
-export type Level = typeof LOG_LEVELS[number];
-
-/** What a log record says besides its message. */
-export type LogFields = Readonly<Record<string, string | number | boolean>>;
 
 /** The first message to a Worker. */
 export interface WorkerStart {
   /** Its part of the wiring. */
   readonly wiring: Wiring;
   /** The least level that is posted. */
-  readonly logLevel: Level;
+  readonly logLevel: LogLevel;
   /** What this kind of Worker needs to know; plain data. */
   readonly config: unknown;
 }
@@ -25,7 +17,7 @@ export interface WorkerStart {
 /** What a Worker posts to the supervisor. */
 export type WorkerPost =
   | { readonly kind: "ready" }
-  | { readonly kind: "log"; readonly level: Level; readonly message: string; readonly fields: LogFields }
+  | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
   | { readonly kind: "report"; readonly report: unknown }
   | { readonly kind: "failed"; readonly message: string; readonly stack: string }
   | { readonly kind: "stopped" };
@@ -37,9 +29,9 @@ export interface ReactorContext {
   /** How to speak to other Workers. */
   readonly mailbox: Mailbox;
   /** Whether records of a level are wanted: ask before building one on the hot path. */
-  logs(level: Level): boolean;
+  logs(level: LogLevel): boolean;
   /** Posts a log record to the supervisor, if its level is wanted. */
-  log(level: Level, message: string, fields?: LogFields): void;
+  log(level: LogLevel, message: string, fields?: LogFields): void;
   /** Posts something else to the supervisor. */
   report(report: unknown): void;
 }
@@ -79,7 +71,7 @@ function runReactor(start: WorkerStart, create: (context: ReactorContext, config
   const loop = new EventLoop();
   const mailbox = new Mailbox(start.wiring);
   const least = LOG_LEVELS.indexOf(start.logLevel);
-  const logs = (level: Level) => LOG_LEVELS.indexOf(level) >= least;
+  const logs = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= least;
   const reactor = create({
     loop,
     mailbox,

@@ -1,6 +1,7 @@
 // Says that something must wait for want of descriptors, once a minute at most for all Workers of the program together: a
 // process that is short of them must not fill the disk too.
-import type { LogFields, ReactorContext } from "./reactor_worker.ts";
+import type { LogFields } from "./log_record.ts";
+import type { ReactorContext } from "./reactor_worker.ts";
 
 /** One Worker's part of it. */
 export class ShortageLog {

@@ -3,7 +3,8 @@ import type { Descriptor } from "../../ffi/descriptor.ts";
 import { openEventfd } from "../../ffi/eventfd.ts";
 import type { Wiring } from "./mailbox.ts";
 import { MessageWriter } from "./message_ring.ts";
-import type { Level, LogFields, WorkerPost, WorkerStart } from "./reactor_worker.ts";
+import type { LogFields, LogLevel } from "./log_record.ts";
+import type { WorkerPost, WorkerStart } from "./reactor_worker.ts";
 import { Phase, SharedState } from "./shared_state.ts";
 import { allocateRing } from "./spsc_ring.ts";
 
@@ -22,7 +23,7 @@ export interface WorkerSpec {
 /** What the supervisor hears of its Workers. */
 export interface WorkerGroupEvents {
   /** A log record. */
-  onLog(level: Level, message: string, fields: LogFields): void;
+  onLog(level: LogLevel, message: string, fields: LogFields): void;
   /** Anything else that a Worker reports. */
   onReport(worker: number, report: unknown): void;
   /** A Worker failed, ended by itself, or stopped turning. The program cannot go on. */
@@ -62,7 +63,7 @@ export class WorkerGroup {
    * @param logLevel The least level that they post.
    * @param events Who hears of them.
    */
-  constructor(specs: readonly WorkerSpec[], logLevel: Level, events: WorkerGroupEvents) {
+  constructor(specs: readonly WorkerSpec[], logLevel: LogLevel, events: WorkerGroupEvents) {
     this.#events = events;
     const wakeFds = specs.map(() => openEventfd());
     const memory = SharedState.allocate(specs.length);

@@ -1,5 +1,5 @@
 // The supervisor's book of tunnels: which row of the counters is whose. It opens nothing and counts nothing.
-import type { LogFields } from "../reactor/reactor_worker.ts";
+import type { LogFields } from "../reactor/log_record.ts";
 import { type RelayCounters, sessionsUnderWay, TUNNEL_COLUMNS, type TunnelCounts, type TunnelRow } from "./counters.ts";
 
 /** The control Worker tells the supervisor that a tunnel is up, or is not any more. */

@@ -1,10 +1,11 @@
 // The life of either program in its main isolate: Workers start, signals come, sessions drain, the process ends.
+import type { LogFormat } from "../logging/log_line.ts";
+import type { LogLevel } from "../reactor/log_record.ts";
 import { errorOutputIdentity, openErrorOutput } from "../../ffi/error_output.ts";
 import { buryOrphans } from "../../ffi/process.ts";
 import { ConfigError } from "../config/config_error.ts";
 import type { Loaded } from "../config/load.ts";
 import type { Environment, ReadFile } from "../config/token.ts";
-import type { LogFormat, LogLevel } from "../config/value_kind.ts";
 import { formatJournal } from "../logging/log_line.ts";
 import { log, startLogging } from "../logging/logging.ts";
 import { Phase } from "../reactor/shared_state.ts";

@@ -13,8 +13,8 @@ export const ALLOWED_IMPORTS: Readonly<Record<string, readonly string[]>> = {
   "core/reactor": ["ffi"],
   "core/protocol": ["ffi", "core/reactor"],
   "core/relay": ["ffi", "core/reactor", "core/protocol"],
-  "core/config": ["core/logging"],
-  "core/logging": ["core/config"],
+  "core/logging": ["core/reactor"],
+  "core/config": ["ffi", "core/reactor", "core/protocol", "core/logging"],
   "core/supervisor": ["ffi", "core/reactor", "core/relay", "core/config", "core/logging"],
   // a folder of a side is a Worker, and no Worker's room knows another one's; policy is rules that several may ask
   "core/server/policy": ["ffi", "core/protocol", "core/config"],

@@ -4,13 +4,8 @@ import type { ProxyId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewCtlAccepted } from "../../protocol/messages.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { Mailbox } from "../../reactor/mailbox.ts";
-import {
-  type Level,
-  type LogFields,
-  type Reactor,
-  type ReactorContext,
-  serveReactor,
-} from "../../reactor/reactor_worker.ts";
+import type { LogFields, LogLevel } from "../../reactor/log_record.ts";
+import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import {
   kindOf,
@@ -86,7 +81,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
     for (let relay = 0; relay < this.#config.relays; relay++) tell(this.#context.mailbox, FIRST_RELAY + relay);
   }
 
-  log(level: Level, message: string, fields: LogFields): void {
+  log(level: LogLevel, message: string, fields: LogFields): void {
     this.#context.log(level, message, fields);
   }
 

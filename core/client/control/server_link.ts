@@ -5,7 +5,7 @@ import { newInstance } from "../../protocol/auth.ts";
 import { CtlConn, type CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { CtlMessage, NewCtlAccepted } from "../../protocol/messages.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
-import type { Level, LogFields } from "../../reactor/reactor_worker.ts";
+import type { LogFields, LogLevel } from "../../reactor/log_record.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { AddressRace, type AddressRaceEvents, raceOrder } from "../address_race.ts";
@@ -51,7 +51,7 @@ export interface ServerLinkEvents {
   /** It was up, and is not any more. */
   onDown(): void;
   /** Writes a line for people. */
-  log(level: Level, message: string, fields: LogFields): void;
+  log(level: LogLevel, message: string, fields: LogFields): void;
 }
 
 /** The states: each has one thing that it waits for. */

@@ -3,7 +3,7 @@ import type { CtlConn } from "../../protocol/ctl_conn.ts";
 import { type TunnelNo, tunnelNo } from "../../protocol/ids.ts";
 import type { CloseTunnel, NewTunnelRefused, NewTunnelRsp } from "../../protocol/messages.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
-import type { Level, LogFields } from "../../reactor/reactor_worker.ts";
+import type { LogFields, LogLevel } from "../../reactor/log_record.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { Backoff } from "./backoff.ts";
 import type { TunnelPlan } from "../worker_config.ts";
@@ -27,7 +27,7 @@ interface TunnelState {
 export class TunnelMap implements TimerTarget {
   readonly #loop: EventLoop;
   readonly #serverHost: string;
-  readonly #log: (level: Level, message: string, fields: LogFields) => void;
+  readonly #log: (level: LogLevel, message: string, fields: LogFields) => void;
   readonly #show: (tunnel: TunnelNo, up: boolean, fields: LogFields) => void;
   readonly #tunnels: TunnelState[];
   readonly #retry = new Timer(this);
@@ -48,7 +48,7 @@ export class TunnelMap implements TimerTarget {
     loop: EventLoop,
     plans: readonly TunnelPlan[],
     serverHost: string,
-    log: (level: Level, message: string, fields: LogFields) => void,
+    log: (level: LogLevel, message: string, fields: LogFields) => void,
     show: (tunnel: TunnelNo, up: boolean, fields: LogFields) => void,
   ) {
     this.#loop = loop;

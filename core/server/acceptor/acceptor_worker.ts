@@ -6,7 +6,8 @@ import { formatAddress, IP_WORDS, portOf, withPort } from "../../../ffi/socket_a
 import { type AddressRange, addressRanges } from "../../protocol/address_range.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import { Acceptor } from "../../reactor/acceptor.ts";
-import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
+import type { LogFields } from "../../reactor/log_record.ts";
+import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { ShortageLog } from "../../reactor/shortage_log.ts";
 import type { TunnelRow } from "../../relay/counters.ts";

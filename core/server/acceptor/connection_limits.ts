@@ -1,5 +1,5 @@
 // Whether one more PublicConn may come in, by the rules on numbers of connections: the server's, and those of a grant.
-import type { LogFields } from "../../reactor/reactor_worker.ts";
+import type { LogFields } from "../../reactor/log_record.ts";
 import type { ConnectionCounts, PortPlace } from "../connection_counts.ts";
 import { type LogContext, RefusalLog } from "./refusal_log.ts";
 import type { PortRules } from "../worker_config.ts";

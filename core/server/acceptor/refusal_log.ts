@@ -1,7 +1,8 @@
 // Says that PublicClients were refused by a rule, once a minute at most: whoever is refused may come often.
 import { lastAddress } from "../../../ffi/socket.ts";
 import { formatAddress } from "../../../ffi/socket_address.ts";
-import type { LogFields, ReactorContext } from "../../reactor/reactor_worker.ts";
+import type { LogFields } from "../../reactor/log_record.ts";
+import type { ReactorContext } from "../../reactor/reactor_worker.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 
 const INTERVAL_MS = 60_000;

@@ -5,7 +5,7 @@ import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewTunnelReq } from "../../protocol/messages.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
-import type { LogFields } from "../../reactor/reactor_worker.ts";
+import type { LogFields } from "../../reactor/log_record.ts";
 import { ClientPlaces } from "./client_places.ts";
 import type { Control, Tunnel } from "./control.ts";
 import type { Grant } from "../policy/grant.ts";

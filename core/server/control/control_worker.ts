@@ -6,7 +6,8 @@ import type { FrameWriter } from "../../protocol/frame_writer.ts";
 import type { ProxyMetaSet } from "../../protocol/preamble.ts";
 import type { Mailbox } from "../../reactor/mailbox.ts";
 import { LogLimit } from "../../reactor/log_limit.ts";
-import { type LogFields, type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
+import type { LogFields } from "../../reactor/log_record.ts";
+import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { RelayCounters } from "../../relay/counters.ts";
 import {

@@ -1,5 +1,5 @@
 // Which tunnel has or wants which public port, and whether the rules of a token let a client have another. It opens none.
-import { formatPortRanges, type PortRange } from "../../config/port_ranges.ts";
+import { formatPortRanges, type PortRange } from "../../config/ranges.ts";
 import type { Control, Tunnel } from "./control.ts";
 import type { Grant } from "../policy/grant.ts";
 import { PortHolds } from "../policy/port_holds.ts";

@@ -1,6 +1,6 @@
 // What a token grants: which ports, how many tunnels, how many connections, and where they are opened. It knows neither
 // clients nor sockets.
-import type { PortRange } from "../../config/port_ranges.ts";
+import type { PortRange } from "../../config/ranges.ts";
 import type { ServerConfig } from "../../config/server_config.ts";
 import { type Greeting, provedToken } from "../../protocol/auth.ts";
 

@@ -4,7 +4,7 @@
 import { CLIENT_PROGRAM } from "../../../core/config/client_config.ts";
 import { UnexpectedValueError } from "../../../core/config/config_error.ts";
 import { type Endpoint, formatEndpoint } from "../../../core/config/endpoint.ts";
-import { formatPortRanges, type PortRange } from "../../../core/config/port_ranges.ts";
+import { formatPortRanges, type PortRange } from "../../../core/config/ranges.ts";
 import { SERVER_PROGRAM } from "../../../core/config/server_config.ts";
 import type { SettingsTable } from "../../../core/config/setting.ts";
 import { formatDuration } from "../../../core/config/value_kind.ts";
