@@ -8,16 +8,19 @@ import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
 import { shareDescriptors } from "../relay/descriptor_share.ts";
 import { Program } from "../supervisor/program.ts";
+import { LoopTrial } from "./loop_trial.ts";
 import { fixedAddresses, Names } from "./names.ts";
 import type { Meaning } from "./remembered_name.ts";
 import {
   CONTROL,
   type ControlConfig,
   FIRST_RELAY,
+  type GateMessage,
   postedAddresses,
   type RelayConfig,
   type ResolvedMessage,
   type ResolveReport,
+  type SuspectReport,
 } from "./worker_config.ts";
 
 /**
@@ -65,13 +68,15 @@ export async function runClient(config: ClientConfig): Promise<void> {
       })),
     ],
     onReport(_worker, report) {
-      const asked = report as ResolveReport;
+      const asked = report as ResolveReport | SuspectReport;
       switch (asked.kind) {
         case "resolve-server":
           // the control Worker last: what it then tells the others refers to these addresses
           return void names.server().then((meaning) => answer("server", meaning, [...relays, CONTROL]));
         case "resolve-local":
           return void names.local(asked.tunnel).then((meaning) => answer(asked.tunnel, meaning, relays));
+        case "suspect-loop":
+          return loops.suspect(asked.tunnel);
         default:
           asked satisfies never;
           throw new Error("A Worker reports something unknown");
@@ -82,6 +87,19 @@ export async function runClient(config: ClientConfig): Promise<void> {
     const message: ResolvedMessage = { ...meaning, kind, addresses: postedAddresses(meaning.addresses) };
     for (const worker of workers) program.post(worker, message);
   };
+  const loops = new LoopTrial(counters, {
+    tell(tunnel, step) {
+      for (const relay of relays) program.post(relay, { kind: "gate", tunnel, step } satisfies GateMessage);
+    },
+    onLoop(tunnel) {
+      const { name, localServer } = config.tunnels[tunnel];
+      const local = formatEndpoint(localServer);
+      log("error", "Local service leads back to this tunnel's own public port; its visitors are refused", {
+        name,
+        local,
+      });
+    },
+  });
   void names.check((tunnel, reason) => {
     const { name, localServer } = config.tunnels[tunnel];
     log("warning", "Local service cannot be resolved", { name, local: formatEndpoint(localServer), reason });

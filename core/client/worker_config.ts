@@ -73,6 +73,27 @@ export type ResolveReport =
   | { readonly kind: "resolve-server" }
   | { readonly kind: "resolve-local"; /** The tunnel's place in the list of tunnels. */ readonly tunnel: number };
 
+/** A relay Worker tells the supervisor that a tunnel may lead back to itself, see `loop_watch.ts`. */
+export interface SuspectReport {
+  /** Tells reports apart. */
+  readonly kind: "suspect-loop";
+  /** The tunnel's place in the list of tunnels. */
+  readonly tunnel: number;
+}
+
+/** What the supervisor tells the relay Workers about the gate of a tunnel. */
+export interface GateMessage {
+  /** Tells messages apart. */
+  readonly kind: "gate";
+  /** The tunnel's place in the list of tunnels. */
+  readonly tunnel: number;
+  /** What the gate does. */
+  readonly step: GateStep;
+}
+
+/** What a gate does: it admits nobody, those who wait and no others, everybody, or nobody for a time. */
+export type GateStep = "hold" | "release" | "open" | "bar";
+
 /** An address as it is posted: messages are JSON, so it is the numbers of its bytes. */
 export type PostedAddress = readonly number[];
 

@@ -10,6 +10,7 @@ import { unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import { AddressRace, type AddressRaceEvents } from "../address_race.ts";
 import type { LocalTarget, LocalTargetWaiter } from "./local_target.ts";
+import type { GateVisitor } from "./loop_gate.ts";
 
 /** Needs no keepalive: on this host the kernel itself tells when the peer is gone. */
 function prepareLocal(fd: Descriptor): void {
@@ -29,6 +30,9 @@ const DOUBTED_CACHE_MS = 50;
 /** Ms of silence after which the resolver is asked whether there are other addresses by now. */
 const DOUBT_MS = 1000;
 
+/** Why nobody is connected to a LocalServer that is a public port of this tunnel. */
+const LOOP_REASON = "it leads back to this tunnel's own public port";
+
 /** Who hears how it went. */
 export interface LocalConnectorEvents {
   /** A connection, with its readiness known. */
@@ -40,17 +44,17 @@ export interface LocalConnectorEvents {
 }
 
 /** Used for one LocalConn after the other. One thread. */
-export class LocalConnector implements TimerTarget, LocalTargetWaiter, AddressRaceEvents {
+export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisitor, AddressRaceEvents {
   readonly #loop: EventLoop;
   readonly #race: AddressRace;
   readonly #timer = new Timer(this);
   #events: LocalConnectorEvents | null = null;
   #target: LocalTarget | null = null;
   /**
-   * `resolving`: nothing is tried before the name's meaning is known. `racing`: its addresses are tried. `short`: they are
+   * `held`: the gate is not open. `resolving`: nothing is tried before the name's meaning is known. `racing`: its addresses are tried. `short`: they are
    * tried again soon. `lost`: nobody answered at them, and the name is asked for others.
    */
-  #state: "resolving" | "racing" | "short" | "lost" = "resolving";
+  #state: "held" | "resolving" | "racing" | "short" | "lost" = "resolving";
   /** Whether the resolver has been asked again because nobody answered. */
   #doubted = false;
   /** Whether an answer is still to come. */
@@ -76,9 +80,21 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, AddressRa
     this.#doubted = false;
     this.#deadline = this.#loop.now + CONNECT_MS;
     this.#loop.setTimer(this.#timer, CONNECT_MS);
+    if (target.gate.isOpen(this.#loop.now)) return this.onAdmitted();
+    this.#state = "held";
+    target.gate.arrive(this, this.#loop.now);
+  }
+
+  /** The gate is open. */
+  onAdmitted(): void {
     this.#state = "resolving";
-    if (target.isFresh(this.#loop.now, CACHE_MS)) this.#begin();
+    if (this.#target!.isFresh(this.#loop.now, CACHE_MS)) this.#begin();
     else this.#ask();
+  }
+
+  /** The gate is barred. */
+  onBarred(): void {
+    this.#refuse(LOOP_REASON);
   }
 
   #begin(): void {
@@ -160,6 +176,7 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, AddressRa
 
   #end(): void {
     if (this.#asking) this.#target!.forget(this);
+    if (this.#state === "held") this.#target?.gate.forget(this);
     this.#asking = false;
     this.#loop.timers.clear(this.#timer);
   }

@@ -1,6 +1,7 @@
 // Where a tunnel's LocalServer is, as one relay Worker knows it: the addresses of its name, and how old that knowledge is.
 import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
 import { raceOrder } from "../address_race.ts";
+import { LoopGate } from "./loop_gate.ts";
 
 /** Who waits for an answer. */
 export interface LocalTargetWaiter {
@@ -10,6 +11,8 @@ export interface LocalTargetWaiter {
 
 /** See the file's head. One thread. */
 export class LocalTarget {
+  /** Whether sessions may connect there. */
+  readonly gate: LoopGate = new LoopGate();
   /** The addresses in the order to try; empty when there are none, see {@linkcode reason}. */
   addresses: readonly SocketAddress[];
   /** Why there are none, or why they are from before; empty otherwise. */

@@ -25,14 +25,17 @@ import { ClientNotices } from "./client_notices.ts";
 import { ClientProxyConn, type ClientProxyNotices, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
 import { LocalTarget } from "./local_target.ts";
+import { LoopWatch } from "./loop_watch.ts";
 import { ProxyDialer, type ProxyDialerEvents } from "./proxy_dialer.ts";
 import {
   addressesOf,
   CONTROL,
+  type GateMessage,
   type RelayConfig,
   type ResolvedMessage,
   type ResolveReport,
   rowOfTunnel,
+  type SuspectReport,
 } from "../worker_config.ts";
 
 /** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
@@ -49,6 +52,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
   readonly #targets: readonly LocalTarget[];
+  readonly #loops: LoopWatch;
   /** Of a tunnel that a server names and that is not there. */
   readonly #nowhere = new LocalTarget([]);
   #serverAddresses: readonly SocketAddress[] = [];
@@ -61,6 +65,9 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
       return new LocalTarget(fixed === null ? null : addressesOf(fixed), ask);
     });
     const counters = new RelayCounters(config.relays, config.locals.length + 1, config.counters).block(config.index);
+    this.#loops = new LoopWatch(counters, config.locals.length, config.relays, (tunnel) => {
+      context.report({ kind: "suspect-loop", tunnel } satisfies SuspectReport);
+    });
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, this);
     this.#notices = new ClientNotices(this.#around, noticesByCtlConn(context), this.#proxies);
@@ -123,7 +130,10 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   targetOf(tunnel: TunnelNo): LocalTarget {
-    return this.#targets[tunnel - 1] ?? this.#nowhere;
+    const target = this.#targets[tunnel - 1];
+    if (target === undefined) return this.#nowhere;
+    this.#loops.note(tunnel - 1, this.#context.loop.now);
+    return target;
   }
 
   rowOf(tunnel: TunnelNo): TunnelRow {
@@ -148,10 +158,12 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   onMessage(message: unknown): void {
-    const { kind, ...resolved } = message as ResolvedMessage;
-    const addresses = addressesOf(resolved.addresses);
-    if (kind === "server") this.#serverAddresses = addresses;
-    else this.#targets[kind].onAnswer(this.#context.loop.now, addresses, resolved.reason);
+    const now = this.#context.loop.now;
+    const told = message as ResolvedMessage | GateMessage;
+    if (told.kind === "gate") return this.#targets[told.tunnel].gate.step(told.step, now);
+    const addresses = addressesOf(told.addresses);
+    if (told.kind === "server") this.#serverAddresses = addresses;
+    else this.#targets[told.kind].onAnswer(now, addresses, told.reason);
   }
 
   onPhase(phase: number): void {
