@@ -15,6 +15,7 @@ import {
   readToEnd,
   resetConn,
   soon,
+  visitEnding,
   writeAll,
   writePayload,
 } from "./support/conns.ts";
@@ -94,14 +95,8 @@ async function othersAreServed(): Promise<void> {
 
 for (const name of ["absent", "absent_unix"]) {
   Deno.test(`a LocalServer that refuses closes its visitor at once (${name})`, SHARED, async () => {
-    const visitor = await connectTo(addresses[name]);
-    await soon("the visitor is closed", endingOf(visitor), 5000);
-    visitor.close();
-    const sender = await connectTo(addresses[name]);
-    const sent = writePayload(sender, 1, 10_000_000).catch(() => {});
-    await soon("the visitor that sends is closed", endingOf(sender), 5000);
-    await sent;
-    sender.close();
+    await soon("the visitor is closed", visitEnding(addresses[name]), 5000);
+    await soon("the visitor that sends is closed", visitEnding(addresses[name], 10_000_000), 5000);
   });
 }
 
@@ -110,12 +105,7 @@ Deno.test(
   SHARED,
   async () => {
     const before = await countersOf(server.program);
-    const visit = async () => {
-      const visitor = await connectTo(addresses.absent);
-      await endingOf(visitor);
-      visitor.close();
-    };
-    const visits = Promise.all(Array.from({ length: 500 }, visit));
+    const visits = Promise.all(Array.from({ length: 500 }, () => visitEnding(addresses.absent)));
     await othersAreServed();
     await soon("all of them are closed", visits);
     const { sessionsRefused } = await countersOf(server.program);

@@ -105,6 +105,27 @@ export async function endingOf(conn: Conn): Promise<"end" | "reset"> {
   }
 }
 
+/**
+ * How the connection of a visitor ends who sends `bytes` of payload at most. One that is reset at once may be so before its
+ * connect returns.
+ */
+export async function visitEnding(address: string, bytes = 0): Promise<"end" | "reset"> {
+  let visitor: Deno.TcpConn;
+  try {
+    visitor = await connectTo(address);
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionReset) return "reset";
+    throw error;
+  }
+  const sent = writePayload(visitor, 1, bytes).catch(() => {}); // the ending tells
+  try {
+    return await endingOf(visitor);
+  } finally {
+    await sent;
+    visitor.close();
+  }
+}
+
 /** Closes one of this process's connections as a reset: the other end reads ECONNRESET, unless it has reset it itself. */
 export function resetConn(conn: Deno.TcpConn): void {
   // Not SO_LINGER with 0 s: Deno shuts the writing side down before it closes, and a FIN would go ahead of the RST.
