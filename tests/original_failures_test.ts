@@ -21,6 +21,7 @@ import {
   readExactly,
   readToEnd,
   soon,
+  visitEnding,
   writeAll,
   writePayload,
 } from "./support/conns.ts";
@@ -134,9 +135,7 @@ Deno.test("a second tunnel accepts while a connection of the first one is open",
 Deno.test("a LocalServer that is down costs its visitor the connection, and the client nothing", SHARED, async () => {
   const ends = await session("other");
   for (let i = 0; i < 20; i++) {
-    const visitor = await connectTo(addresses.absent);
-    await soon("the visitor is closed", endingOf(visitor));
-    visitor.close();
+    assertEquals(await soon("the visitor is closed", visitEnding(addresses.absent)), "reset");
   }
   await exchange(ends);
   for (const conn of ends) conn.close();

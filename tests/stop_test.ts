@@ -10,6 +10,7 @@ import {
   readExactly,
   readToEnd,
   soon,
+  visitEnding,
   writeAll,
   writePayload,
 } from "./support/conns.ts";
@@ -58,11 +59,11 @@ async function readAll(conn: Deno.TcpConn): Promise<Uint8Array[]> {
  */
 async function letsNobodyIn(one: string, absent: string): Promise<void> {
   const { ConnectionRefused } = Deno.errors;
-  for (;;) {
-    const visitor = await connectTo(absent).catch((error) => error);
-    if (visitor instanceof ConnectionRefused) break;
-    await endingOf(visitor);
-    visitor.close();
+  for (let open = true; open;) {
+    await visitEnding(absent).catch((error) => {
+      if (!(error instanceof ConnectionRefused)) throw error;
+      open = false;
+    });
   }
   await assertRejects(() => connectTo(one), ConnectionRefused);
 }

@@ -6,10 +6,10 @@ import {
   acceptFrom,
   addressOf,
   connectTo,
-  endingOf,
   listenLocally,
   readExactly,
   soon,
+  visitEnding,
   writeAll,
 } from "../support/conns.ts";
 import { cpuSecondsOf, holdingsAfterStart, idleAgain, memoryOf } from "../support/holdings.ts";
@@ -78,10 +78,8 @@ Deno.test("ten thousand visitors of a LocalServer that is down are closed at onc
   let slowest = 0;
   const visitDown = async () => {
     const start = performance.now();
-    const visitor = await connectTo(address);
-    await soon("a visitor is closed", endingOf(visitor));
+    await soon("a visitor is closed", visitEnding(address));
     slowest = Math.max(slowest, performance.now() - start);
-    visitor.close();
   };
   const visitMany = async (count: number) => {
     let left = count;

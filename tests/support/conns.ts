@@ -114,7 +114,7 @@ export async function visitEnding(address: string, bytes = 0): Promise<"end" | "
   try {
     visitor = await connectTo(address);
   } catch (error) {
-    if (error instanceof Deno.errors.ConnectionReset) return "reset";
+    if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.NotConnected) return "reset";
     throw error;
   }
   const sent = writePayload(visitor, 1, bytes).catch(() => {}); // the ending tells
