@@ -83,6 +83,8 @@ export interface Libc {
   splice(fdIn: number, offIn: Pointer, fdOut: number, offOut: Pointer, length: number, flags: number): number;
   /** statx(2). */
   statx(folder: number, path: Memory, flags: number, mask: number, result: Memory): number;
+  /** sysconf(3), of what fits in 32 bits. */
+  sysconf(name: number): number;
   /** timerfd_create(2). */
   timerfd_create(clock: number, flags: number): number;
   /** timerfd_settime(2). */
@@ -135,6 +137,7 @@ export const libc: Libc = Deno.dlopen("libc.so.6", {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   splice: { parameters: ["i32", "pointer", "i32", "pointer", "u32", "u32"], result: "i32" },
   statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  sysconf: { parameters: ["i32"], result: "i32" },
   timerfd_create: { parameters: ["i32", "i32"], result: "i32" },
   timerfd_settime: { parameters: ["i32", "i32", "buffer", "pointer"], result: "i32" },
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },

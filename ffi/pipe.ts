@@ -57,6 +57,12 @@ export function getPipeCapacity(fd: Descriptor): number {
   return result < 0 ? -errno[0] : result;
 }
 
+/** Bytes of a page of this host: 4096, or 16 or 64 KiB on some of aarch64. A pipe has a slot for each page of capacity. */
+export function pageBytes(): number {
+  const _SC_PAGESIZE = 30;
+  return libc.sysconf(_SC_PAGESIZE);
+}
+
 /**
  * Moves bytes between a socket and a pipe without copying them to user space (splice(2)). The socket itself must be
  * non-blocking: the splice flag covers the pipe side only.

@@ -1,7 +1,7 @@
 // The pipes of a relay Worker: lent, taken back, kept in small number, and missing.
 
 import { Errno } from "../ffi/errno.ts";
-import { getPipeCapacity, splice } from "../ffi/pipe.ts";
+import { getPipeCapacity, pageBytes, splice } from "../ffi/pipe.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { withoutDescriptors } from "./support/descriptors.ts";
@@ -40,8 +40,20 @@ testPool("a pool makes as many pipes as are lent at a time, and keeps sixteen", 
 
 testPool("a pipe knows how many slots it really has", (pool) => {
   const pipes = [pool.take()!, pool.take()!];
-  for (const pipe of pipes) assertEquals(pipe.slots, getPipeCapacity(pipe.readEnd) / 4096);
+  for (const pipe of pipes) assertEquals(pipe.slots, getPipeCapacity(pipe.readEnd) / pageBytes());
   for (const pipe of pipes) pool.give(pipe);
+});
+
+Deno.test("where pages are larger, a pipe has fewer slots", async () => {
+  const { stdout } = await new Deno.Command("getconf", { args: ["PAGESIZE"] }).output();
+  assertEquals(pageBytes(), Number(new TextDecoder().decode(stdout)));
+  for (const page of [16_384, 65_536]) {
+    const pool = new PipePool(1, page);
+    const pipe = pool.take()!;
+    assertEquals(pipe.slots, getPipeCapacity(pipe.readEnd) / page);
+    pool.give(pipe);
+    pool.dispose();
+  }
 });
 
 testPool("a pipe with bytes in it is discarded and not lent again", (pool, stage) => {

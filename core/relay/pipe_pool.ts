@@ -1,7 +1,7 @@
 // The pipes of one relay Worker. One passes from direction to direction; more are made only while destinations block.
 import { close } from "../../ffi/descriptor.ts";
 import { Errno } from "../../ffi/errno.ts";
-import { getPipeCapacity, openPipe, type PipeEnds, setPipeCapacity } from "../../ffi/pipe.ts";
+import { getPipeCapacity, openPipe, pageBytes, type PipeEnds, setPipeCapacity } from "../../ffi/pipe.ts";
 
 /**
  * Bytes of capacity asked for, in this order, for one pipe, the large one: it is the one that is used most, and the more slots it
@@ -10,7 +10,6 @@ import { getPipeCapacity, openPipe, type PipeEnds, setPipeCapacity } from "../..
 const LARGE_CAPACITIES = [1 << 22, 1 << 20, 1 << 18];
 /** Bytes of capacity of the others; the kernel may give less to an unprivileged user, and any size works. */
 const OTHER_CAPACITIES = [1 << 18];
-const PAGE_BYTES = 4096;
 /** Empty pipes that are kept for the next time. */
 const MOST_IDLE = 16;
 
@@ -25,6 +24,7 @@ export interface Pipe extends PipeEnds {
 /** Lends pipes to directions. One thread. */
 export class PipePool {
   readonly #most: number;
+  readonly #pageBytes: number;
   /** The large one, lent before all others. */
   #large: Pipe | null = null;
   #largeIsIdle = false;
@@ -35,9 +35,11 @@ export class PipePool {
    * Makes the pool with its first pipe, if there can be one.
    *
    * @param most How many pipes it may have at a time, 0 up: each takes two descriptors. Default: any number.
+   * @param page Bytes of capacity for each slot. Default: a page of this host.
    */
-  constructor(most = Infinity) {
+  constructor(most = Infinity, page = pageBytes()) {
     this.#most = most;
+    this.#pageBytes = page;
     this.#largeIsIdle = typeof this.#make() !== "number";
   }
 
@@ -83,7 +85,7 @@ export class PipePool {
     const capacities = this.#large === null ? LARGE_CAPACITIES : OTHER_CAPACITIES;
     capacities.some((bytes) => setPipeCapacity(ends.readEnd, bytes) >= 0);
     this.#open++;
-    const slots = Math.max(1, Math.floor(getPipeCapacity(ends.readEnd) / PAGE_BYTES));
+    const slots = Math.max(1, Math.floor(getPipeCapacity(ends.readEnd) / this.#pageBytes));
     const pipe = { readEnd: ends.readEnd, writeEnd: ends.writeEnd, slots, held: 0 };
     this.#large ??= pipe;
     return pipe;
