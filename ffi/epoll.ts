@@ -102,6 +102,11 @@ export class Poller {
     return result < 0 ? -errno[0] : result;
   }
 
+  /** Whether so many events are as many as {@linkcode wait} can return: then there may be more. */
+  isFull(count: number): boolean {
+    return count === this.#capacity;
+  }
+
   /** The event bits of the i-th event of the last {@linkcode wait}. */
   eventsAt(i: number): number {
     return this.#ready[i * EVENT_WORDS];

@@ -207,7 +207,7 @@ testOnStage("what a task queues runs in the next turn, after new events were hea
   stage.loop.close(channel);
 });
 
-testOnStage("a turn tells events, delivers mail, runs timers, then tasks, and flushes last", (stage) => {
+testOnStage("a turn tells events, delivers mail, runs tasks, then timers, and flushes last", (stage) => {
   const { loop } = stage;
   const log: string[] = [];
   const note = (what: string) => () => void log.push(what);
@@ -235,7 +235,7 @@ testOnStage("a turn tells events, delivers mail, runs timers, then tasks, and fl
     loop.enqueueLast(flush);
   }));
   loop.turn();
-  assertEquals(log, ["awake", "event", "mail", "timer", "task", "first flush", "flush"]);
+  assertEquals(log, ["awake", "event", "mail", "task", "timer", "first flush", "flush"]);
   loop.close(channel);
 });
 
@@ -297,6 +297,53 @@ testOnStage("a task is held back while other Workers are behind, and runs when t
   assertEquals(log.length, 3);
   assert(performance.now() - before < 4000, "The loop did not sleep");
   loop.close(channel);
+});
+
+testOnStage("after a stall what has arrived is read before a timer judges", (stage) => {
+  const { loop } = stage;
+  const channels = Array.from({ length: 2000 }, () => {
+    const timer = new Timer({ onTimer: () => missed++ });
+    const answer = task(() => loop.timers.clear(timer));
+    const channel = { fd: openEventfd(), timer, onEvents: () => loop.enqueue(answer) };
+    loop.addConnection(channel);
+    return channel;
+  });
+  let missed = 0;
+  stage.step(8);
+  for (const { timer } of channels) loop.setTimer(timer, 1000);
+  for (const { fd } of channels) signalEventfd(fd);
+  stage.advance(2000);
+  stage.until(() => loop.timers.size === 1, "all answers are read");
+  assertEquals(missed, 0);
+  for (const channel of channels) loop.close(channel);
+});
+
+Deno.test("timers do not count the time for which a loop stood still", () => {
+  let now = 0;
+  const loop = new EventLoop(() => now);
+  const due: number[] = [];
+  const timer = new Timer({ onTimer: () => due.push(now) });
+  loop.setTimer(timer, 1000);
+  // a turn that takes long, as when the process is stopped in the middle of it
+  loop.enqueue(task(() => now += 5000));
+  loop.turn();
+  const stay = task(() => loop.enqueue(stay));
+  loop.enqueue(stay);
+  for (; due.length === 0; now += 100) loop.turn();
+  assertEquals(due, [6000]);
+  loop.dispose();
+});
+
+testOnStage("a loop that always finds more events runs its timers all the same", (stage) => {
+  const { loop } = stage;
+  const fds = Array.from({ length: 600 }, () => openEventfd());
+  const channels = fds.map((fd): Channel => ({ fd, onEvents: () => signalEventfd(fd) }));
+  for (const channel of channels) loop.addConnection(channel);
+  let due = false;
+  loop.setTimer(new Timer({ onTimer: () => due = true }), 0);
+  stage.step(40);
+  assert(due);
+  for (const channel of channels) loop.close(channel);
 });
 
 testOnStage("a loop sleeps until its first timer is due", (stage) => {

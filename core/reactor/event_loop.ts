@@ -33,6 +33,13 @@ export interface MailSource {
   readonly isBehind: boolean;
 }
 
+/**
+ * Ms for which a turn, or a sleep beyond its time, may take the loop away from its sockets. What is longer is a stall (the
+ * process was stopped, or had no processor), and no silence of others: all timers are put off by it.
+ */
+const STALL_MS = 250;
+/** Turns in a row in which timers wait because there may be more events, each of which may be what a timer waits for. */
+const MOST_FULL_TURNS = 16;
 /** Longest sleep in ms, so that the supervisor sees the loop turn. */
 const LONGEST_SLEEP_MS = 5000;
 const EDGES = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
@@ -40,9 +47,9 @@ const EDGES = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
 /**
  * The loop of one Worker; every method belongs to that Worker's thread.
  *
- * A turn: wait, tell channels of events, deliver mail, run due timers, run the tasks queued so far, run the last tasks
- * (flushes), close descriptors. A task queued during a turn's tasks runs in the next turn, after new events were seen, so
- * that a busy one starves nobody.
+ * A turn: wait, tell channels of events, deliver mail, run the tasks queued so far, run due timers, run the last tasks
+ * (flushes), close descriptors. A task queued during a turn's tasks or timers runs in the next turn, after new events were
+ * seen, so that a busy one starves nobody. Timers judge who was silent: they run when what has arrived has been read.
  */
 export class EventLoop {
   /** The timers of this loop. */
@@ -58,6 +65,8 @@ export class EventLoop {
   #mail: MailSource | null = null;
   #stopped = false;
   readonly #clock: () => number;
+  readonly #stallMs: number;
+  #fullTurns = 0;
   /** Ms of a monotonic clock, read once per turn. */
   now: number;
 
@@ -65,8 +74,11 @@ export class EventLoop {
    * Makes a loop with nothing in it.
    *
    * @param clock Gives ms of a monotonic clock. Default: `performance.now`.
+   * @param stallMs Ms that a turn or a sleep may last beyond its time without putting timers off; Infinity for a test that
+   *   moves the clock on.
    */
-  constructor(clock: () => number = () => performance.now()) {
+  constructor(clock: () => number = () => performance.now(), stallMs = STALL_MS) {
+    this.#stallMs = stallMs;
     this.#poller = new Poller();
     this.#clock = clock;
     this.now = clock();
@@ -184,7 +196,6 @@ export class EventLoop {
   /** One turn; public for tests that step a loop by hand. */
   turn(): void {
     const count = this.#wait();
-    this.now = this.#clock();
     for (let i = 0; i < count; i++) {
       // events of a channel that was removed since carry an old generation and reach nobody
       const channel = this.#channels.of(this.#poller.fdAt(i) as Descriptor, this.#poller.tagAt(i));
@@ -192,24 +203,35 @@ export class EventLoop {
     }
     this.#mail?.deliver();
     if (this.#mayRelease) this.#tasks.push(...this.#held.splice(0));
-    this.timers.run(this.now);
     this.#runTasks();
+    this.#runTimers(count);
     this.#runLastTasks();
     this.#closeDescriptors();
   }
 
   #wait(): number {
+    const before = this.#clock();
     let timeoutMs = 0;
     const hasWork = this.#tasks.length > 0 || this.#lastTasks.length > 0;
     if (!hasWork && (this.#mail === null || this.#mail.mayAwaitMail()) && !this.#mayRelease) {
-      const untilTimer = Math.max(0, Math.ceil(this.timers.next - this.#clock()));
+      const untilTimer = Math.max(0, Math.ceil(this.timers.next - before));
       timeoutMs = Math.min(untilTimer, LONGEST_SLEEP_MS);
     }
     const count = this.#poller.wait(timeoutMs);
     this.#mail?.awake();
+    const after = this.#clock();
+    const stalled = Math.max(before - this.now, after - before - timeoutMs);
+    if (stalled > this.#stallMs) this.timers.postpone(stalled);
+    this.now = after;
     if (count >= 0) return count;
     if (-count === Errno.EINTR) return 0;
     throw new SystemError("epoll_wait", -count, "waiting for events");
+  }
+
+  #runTimers(events: number): void {
+    if (this.#poller.isFull(events) && this.#fullTurns++ < MOST_FULL_TURNS) return;
+    this.#fullTurns = 0;
+    this.timers.run(this.now);
   }
 
   #runTasks(): void {
