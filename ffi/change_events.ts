@@ -44,7 +44,7 @@ export function openNetworkEvents(): Descriptor | number {
   return -code;
 }
 
-/** Takes what such a socket has heard, which the kernel would otherwise keep up to its limit, and then tell no more. */
+/** Takes the messages of such a socket. The kernel would otherwise keep them up to its limit, and then tell no more. */
 export function takeNetworkEvents(fd: Descriptor): void {
   // an error, ENOBUFS, means that some were lost: that there were any is all that counts
   for (let round = 0; round < 64 && receive(fd, scrap) >= 0; round++);

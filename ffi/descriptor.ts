@@ -1,4 +1,4 @@
-// A file descriptor as a type of its own, and what every descriptor has in common.
+// A file descriptor as a type of its own, and the calls that every descriptor has.
 import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 

@@ -1,4 +1,4 @@
-// Which file a descriptor is, by what never changes: its device and its number there.
+// Tells which file a descriptor is, by two numbers that never change: the device, and the inode on it.
 import type { Descriptor } from "./descriptor.ts";
 import { libc } from "./libc.ts";
 

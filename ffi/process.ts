@@ -1,4 +1,4 @@
-// The limits of the process, and what the first process of a container must do.
+// The limits of the process, and the duty of the first process of a container.
 import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
 
@@ -26,12 +26,12 @@ export function raiseDescriptorLimit(): number {
 }
 
 /**
- * Lets the kernel forget the dead children of this process, if it is the first one of a container and so becomes the parent of
- * all processes there whose own parent has ended. With SIGCHLD ignored they need no wait(2). Any thread; call it once.
+ * Buries orphans, if this is the first process of a container: the kernel makes it the parent of each process there whose own
+ * parent has ended. With SIGCHLD ignored, no dead child needs a wait(2). Any thread; call it once.
  */
 export function buryOrphans(): void {
   if (Deno.pid !== 1) return;
   libc.signal(SIGCHLD, SIG_IGN);
-  // those that have died before
+  // the children that have died before
   while (libc.waitpid(ANY_CHILD, null, WNOHANG) > 0);
 }

@@ -1,4 +1,4 @@
-// Host names to addresses by the system's resolver: /etc/hosts, DNS, whatever nsswitch.conf says.
+// Host names to addresses by the system's resolver: /etc/hosts, DNS, and all else that nsswitch.conf names.
 import { libc } from "./libc.ts";
 import { internetAddress, type SocketAddress } from "./socket_address.ts";
 
@@ -18,18 +18,18 @@ const reasons = new Map<number, string>([
   [-5, "the name has no address"],
 ]);
 
-// EAI_NONAME and EAI_NODATA (netdb.h): somebody who knows has answered
+// EAI_NONAME and EAI_NODATA (netdb.h): a name server that knows has answered
 const ANSWERS = new Set([-2, -5]);
 
 /**
- * What a call on another thread may still read or write. Deno passes on addresses and keeps nothing alive: a buffer that
- * nobody else holds can be collected, and used for something else, before the other thread looks at it.
+ * The buffers that a call on another thread may still read or write. Deno passes on addresses and keeps nothing alive: a
+ * buffer without another reference can be collected, and used for something else, before the other thread looks at it.
  */
 const inUse = new Set<readonly ArrayBufferView[]>();
 
 /** A name did not resolve. */
 export class ResolveError extends Error {
-  /** Whether the answer is that there is no such name or address; false when nobody was there to answer. */
+  /** Whether the answer is that there is no such name or address; false when no name server has answered. */
   readonly answered: boolean;
 
   /** Makes one for a result of getaddrinfo(3). */

@@ -203,7 +203,7 @@ export function resetOnClose(fd: Descriptor): void {
   libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerNow, 8);
 }
 
-/** Makes the close of a socket its end in order again, whatever {@linkcode resetOnClose} said before. */
+/** Makes the close of a socket its end in order again, after {@linkcode resetOnClose}. */
 export function endOnClose(fd: Descriptor): void {
   libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerOff, 8);
 }

@@ -16,7 +16,7 @@ export interface LogLine {
   readonly level: LogLevel;
   /** What happened. */
   readonly message: string;
-  /** To whom and with what. */
+  /** The names and numbers that belong to it. */
   readonly fields: LogFields;
 }
 
@@ -43,7 +43,7 @@ export function formatJournal(level: LogLevel, line: string): string {
   return `<${PRIORITIES[level]}>${line}`;
 }
 
-/** Writes what a record says, without its time and level. */
+/** Writes the message and the fields of a record, without its time and level. */
 export function formatRecord(line: Pick<LogLine, "message" | "fields">): string {
   let text = printable(line.message);
   for (const [key, value] of Object.entries(line.fields)) {
@@ -55,7 +55,7 @@ export function formatRecord(line: Pick<LogLine, "message" | "fields">): string 
 /** Writes a record for programs: a JSON object of `time`, `level`, `program`, `message` and then the fields. */
 export function formatJson(line: LogLine, program: string): string {
   const base = { time: new Date(line.timeMs).toISOString(), level: line.level, program, message: line.message };
-  // Twice: first for the order, then because no field may take the place of one of these four.
+  // Twice: the first time for the order, the second time because no field may replace one of these four.
   return printable(JSON.stringify({ ...base, ...line.fields, ...base }));
 }
 

@@ -1,5 +1,4 @@
-// Where log records go: one line each, by LogTape. It knows how a record looks, and nothing of what is logged or who
-// reads it.
+// Writes log records, one line each, by LogTape. It knows the look of a record, and neither its meaning nor its reader.
 
 import { configureSync, getLogger, type LogRecord as LogTapeRecord } from "@logtape/logtape";
 import type { LogFields, LogLevel } from "../reactor/log_record.ts";
@@ -26,7 +25,7 @@ const CATEGORY = "cproxy";
 
 /**
  * Writes records of `level` and above from now on; until it is called they are dropped. Main isolate only. Every record
- * is written before the call that logs it returns, or lost: an output that is closed, full or never read stops nobody.
+ * is written before the call that logs it returns, or lost. An output that is closed, full or never read does not stop the program.
  */
 export function startLogging(options: LoggingOptions): void {
   const { journal = false, program } = options;
@@ -72,7 +71,7 @@ function lineWriter(write: (bytes: Uint8Array) => number, lostLine: (lines: numb
   let lineIsBroken = false;
   let lost = 0;
   const put = (line: string): boolean => {
-    // A line that could be written in part only is ended, so that the next one starts on its own.
+    // A line of which only a part could be written is ended, so that the next line stands alone.
     const bytes = encoder.encode(`${lineIsBroken ? "\n" : ""}${line}\n`);
     for (let written = 0; written < bytes.length;) {
       const count = write(bytes.subarray(written));

@@ -1,13 +1,13 @@
-// Text that others chose, made fit to be shown: what one does not see, and what changes how other text looks, is escaped. Every
-// line that a program writes goes through here.
+// Makes text that a stranger chose fit to be shown: it escapes all characters that one cannot see, and all that change the look
+// of other text. Every line that a program writes goes through here.
 
-/** Marks that a letter may bear: more of them would reach into the lines above. */
+/** Most marks on one letter; a higher stack would reach into the lines above. */
 const MOST_MARKS = 3;
 
 /**
- * A letter or digit with its marks, which is left as it is; or else a character that is escaped: controls, formats (zero
- * width, direction of text, tags), lone surrogates, private and unassigned ones, whatever else is invisible, separators but
- * for the plain space, and marks that stand on nothing or on too many others.
+ * Either a letter or digit with its marks, which stays as it is, or one character to escape: a control, a format (zero width,
+ * direction of text, tag), a lone surrogate, a private or unassigned character, any other invisible one, a separator except
+ * the plain space, or a mark without a letter or above too many others.
  */
 const UNPRINTABLE = new RegExp(
   `((?!\\p{DI})[\\p{L}\\p{N}](?:(?!\\p{DI})\\p{M}){1,${MOST_MARKS}})|[\\p{C}\\p{DI}\\p{M}]|(?! )\\p{Z}`,
@@ -18,8 +18,8 @@ const UNPRINTABLE = new RegExp(
 const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
- * Escapes what is not to be shown, as in JSON: `\n`, `\u200b`, and two escapes for what is beyond U+FFFF. A text that is JSON
- * already stays the same JSON.
+ * Writes such characters as JSON does: `\n`, `\u200b`, and two escapes for a character beyond U+FFFF. JSON text keeps its
+ * meaning.
  */
 export function printable(text: string): string {
   if (PLAIN.test(text)) return text;

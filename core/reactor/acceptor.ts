@@ -1,4 +1,4 @@
-// Accepts connections of one listening socket, and survives a process that is out of descriptors.
+// Accepts the connections of one listening socket, also in a process that is out of descriptors.
 import { close, type Descriptor, lowestFree } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
 import { accept } from "../../ffi/socket.ts";
@@ -13,13 +13,13 @@ const PAUSE_MS = 100;
 /** What happens at a listener. */
 export interface AcceptorEvents {
   /**
-   * A connection has come; `lastAddress()` tells whose. The descriptor is the callee's.
+   * A connection has come; `lastAddress()` is its peer's address. The descriptor belongs to the callee.
    *
-   * @param fd Non-blocking, close-on-exec, watched by nobody.
+   * @param fd Non-blocking, close-on-exec, not watched yet.
    */
   onAccept(fd: Descriptor): void;
   /**
-   * Accepting failed and pauses for a moment; those who connect wait in the kernel's queue.
+   * Accepting failed and pauses for a moment. New connections wait in the kernel's queue.
    *
    * @param reason The errno's name, or what {@linkcode whyNotAccept} said.
    */

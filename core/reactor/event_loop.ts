@@ -1,4 +1,4 @@
-// One event loop: it waits for events, tells the channels, and runs what they queued. It knows no protocol.
+// One event loop: it waits for events, tells the channels, and runs the tasks that they queued. It knows no protocol.
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Epoll, Poller } from "../../ffi/epoll.ts";
 import { Errno, SystemError } from "../../ffi/errno.ts";
@@ -9,7 +9,7 @@ import { type Timer, TimerQueue } from "./timer_queue.ts";
 export interface Channel {
   /** The descriptor it was added with. */
   readonly fd: Descriptor;
-  /** Called in the loop's thread with bits of {@linkcode Epoll}. It notes what is ready and queues a {@linkcode Task}. */
+  /** Called in the loop's thread with bits of {@linkcode Epoll}. It notes the bits and queues a {@linkcode Task}. */
   onEvents(events: number): void;
 }
 
@@ -197,7 +197,7 @@ export class EventLoop {
   turn(): void {
     const count = this.#wait();
     for (let i = 0; i < count; i++) {
-      // events of a channel that was removed since carry an old generation and reach nobody
+      // an event of a channel that was removed since carries an old generation and is dropped
       const channel = this.#channels.of(this.#poller.fdAt(i) as Descriptor, this.#poller.tagAt(i));
       if (channel !== null) channel.onEvents(this.#poller.eventsAt(i));
     }

@@ -1,5 +1,5 @@
-// Who gets to work in a turn when there is more to do than a turn has time for: parties take turns, slice by slice, so
-// that one with a flood of work gets the rest of the time and nobody else's. It knows no work.
+// Shares the time of a turn when there is more work than time: the parties take turns, slice by slice. So a party with a
+// flood of work gets the time that is left over, and not the time of other parties. It does not know the work.
 import type { EventLoop, Task } from "./event_loop.ts";
 
 /** Ms of one turn for all parties together. What is left over waits until new events were seen. */

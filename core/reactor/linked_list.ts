@@ -1,4 +1,4 @@
-// A list whose links are in its items: to put one in, or to take it out from anywhere, costs no search and no garbage.
+// A list whose links are in its items. To insert an item, or to remove it anywhere, takes no search and makes no garbage.
 
 /** What can be in a list, in one at a time. */
 export interface Linked<T extends Linked<T>> {

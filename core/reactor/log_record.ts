@@ -1,4 +1,4 @@
-// What a log record says, on its way from a Worker to the log. It writes none.
+// The parts of a log record, on its way from a Worker to the log. It writes nothing.
 
 /** How severe a record may be, least first. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;

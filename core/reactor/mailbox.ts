@@ -1,4 +1,4 @@
-// What one Worker says to and hears from the others: records through rings, and rare messages of the supervisor.
+// The mail of one Worker: records to and from other Workers through rings, and rare messages of the supervisor.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { Channel, MailSource } from "./event_loop.ts";
 import { MessageReader } from "./message_ring.ts";
@@ -30,7 +30,7 @@ export interface Wiring {
   readonly outbound: readonly { readonly to: number; readonly ring: SharedArrayBuffer }[];
 }
 
-/** What a Worker does with its mail. */
+/** Handles the mail of a Worker. */
 export interface MailHandler {
   /**
    * A record from another Worker.
@@ -88,7 +88,7 @@ export class Mailbox implements Channel, MailSource {
     this.#messages = new MessageReader(wiring.messages);
   }
 
-  /** Says who handles the mail. Called once, before the loop runs. */
+  /** Sets the handler of the mail. Called once, before the loop runs. */
   setHandler(handler: MailHandler): void {
     this.#handler = handler;
   }

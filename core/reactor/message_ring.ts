@@ -1,5 +1,5 @@
 // Messages of any length through rings of fixed-size records: from the supervisor to its Workers. A message is JSON text,
-// cut into records. It must never know what a message says.
+// cut into records. It must never know the content of a message.
 //
 // A MessagePort would do the same, and cost each Worker 1.6 MiB for node:worker_threads, the only way to read one without
 // returning to the JavaScript event queue.
@@ -7,7 +7,7 @@ import { RECORD_WORDS, RingReader, RingWriter } from "./spsc_ring.ts";
 
 /** Bytes of a message in a record, after a word that says how many are still to come, these included. */
 const RECORD_BYTES = (RECORD_WORDS - 1) * 4;
-/** Ms after which a full ring is looked at again: nobody tells the supervisor when there is room. */
+/** Ms until the supervisor looks at a full ring again: readers do not tell it when there is room. */
 const RETRY_MS = 5;
 
 interface KeptRecord {
@@ -35,8 +35,9 @@ export class MessageWriter {
   }
 
   /**
-   * Sends a message. The rings are filled in the order of the calls, also across readers: who has got a message may count
-   * on it that earlier ones have reached the others. So a reader that takes nothing delays what comes after.
+   * Sends a message. The rings are filled in the order of the calls, also across readers: a reader that has
+   * got a message may count on it that earlier messages have reached the others. So a reader that takes nothing delays all
+   * later messages.
    *
    * @param reader The reader's number.
    * @param message Data that survives JSON.
@@ -58,7 +59,7 @@ export class MessageWriter {
     if (this.#kept.length > 0) this.#retry = setTimeout(() => this.#flush(), RETRY_MS);
   }
 
-  /** Forgets what waits for room; no reader runs any more. */
+  /** Forgets the messages that wait for room; no reader runs any more. */
   dispose(): void {
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#kept.length = 0;
@@ -80,7 +81,7 @@ function cut(bytes: Uint8Array): Int32Array[] {
 export class MessageReader {
   readonly #ring: RingReader;
   readonly #bytes: Uint8Array;
-  /** What has come of a message that is not whole yet. */
+  /** The pieces of a message that is not whole yet. */
   #parts: Uint8Array[] = [];
 
   /**

@@ -10,11 +10,11 @@ export interface WorkerStart {
   readonly wiring: Wiring;
   /** The least level that is posted. */
   readonly logLevel: LogLevel;
-  /** What this kind of Worker needs to know; plain data. */
+  /** The configuration of this kind of Worker; plain data. */
   readonly config: unknown;
 }
 
-/** What a Worker posts to the supervisor. */
+/** A post of a Worker to the supervisor. */
 export type WorkerPost =
   | { readonly kind: "ready" }
   | { readonly kind: "log"; readonly level: LogLevel; readonly message: string; readonly fields: LogFields }
@@ -22,7 +22,7 @@ export type WorkerPost =
   | { readonly kind: "failed"; readonly message: string; readonly stack: string }
   | { readonly kind: "stopped" };
 
-/** What a reactor may use of its Worker. All of it belongs to the Worker's thread. */
+/** The parts of a Worker that its reactor may use, in the Worker's thread. */
 export interface ReactorContext {
   /** The Worker's loop. */
   readonly loop: EventLoop;
@@ -36,7 +36,7 @@ export interface ReactorContext {
   report(report: unknown): void;
 }
 
-/** A reactor: it handles mail, and lets go of what it holds when the loop ends. */
+/** A reactor: it handles mail, and frees its resources when the loop ends. */
 export interface Reactor extends MailHandler {
   /** Called once after the last turn. */
   dispose(): void;

@@ -1,4 +1,4 @@
-// The words that all Workers and the supervisor share: who sleeps, who is alive, which phase the program is in.
+// The words that all Workers and the supervisor share: which Workers sleep, which are alive, and the phase of the program.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { signalEventfd } from "../../ffi/eventfd.ts";
 

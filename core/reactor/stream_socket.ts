@@ -29,7 +29,7 @@ export class StreamSocket implements Channel {
    * Registers the socket.
    *
    * @param loop The Worker's loop.
-   * @param fd A non-blocking stream socket that nobody else watches.
+   * @param fd A non-blocking stream socket that is not watched yet.
    * @param guarded Whether it has inherited from its listener what {@linkcode guard} does.
    * @throws {SystemError} When the kernel cannot watch it.
    */
@@ -40,7 +40,7 @@ export class StreamSocket implements Channel {
     loop.addConnection(this);
   }
 
-  /** Notes what is ready and queues the task. */
+  /** Notes the events and queues the task. */
   onEvents(events: number): void {
     let marks = this.#marks;
     if (events & (Epoll.IN | Epoll.RDHUP | Epoll.HUP | Epoll.ERR)) marks |= READABLE;

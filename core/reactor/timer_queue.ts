@@ -1,6 +1,6 @@
 // Deadlines of one event loop: a binary heap whose earliest entry is the loop's time-out.
 
-/** Who is told when a timer is due. */
+/** Is told when a timer is due. */
 export interface TimerTarget {
   /** Called once, in the loop's thread, after the timer has left the queue. */
   onTimer(timer: Timer): void;
@@ -12,7 +12,7 @@ export class Timer {
   deadline: number = 0;
   /** Its place in the heap, -1 while it is not set. Kept by the queue. */
   place: number = -1;
-  /** Who is told. */
+  /** Is told when it is due. */
   readonly target: TimerTarget;
 
   /** Makes a timer that is not set. */

@@ -14,13 +14,13 @@ export interface WorkerSpec {
   readonly name: string;
   /** Its entry module, which calls `serveReactor`. */
   readonly module: URL;
-  /** What it needs to know; plain data. */
+  /** Its configuration; plain data. */
   readonly config: unknown;
   /** The Workers that it hears, by number, in draining order. */
   readonly hears: readonly number[];
 }
 
-/** What the supervisor hears of its Workers. */
+/** The events of Workers for the supervisor. */
 export interface WorkerGroupEvents {
   /** A log record. */
   onLog(level: LogLevel, message: string, fields: LogFields): void;
@@ -61,7 +61,7 @@ export class WorkerGroup {
    *
    * @param specs The Workers; a Worker's number is its place in the list.
    * @param logLevel The least level that they post.
-   * @param events Who hears of them.
+   * @param events Is told of them.
    */
   constructor(specs: readonly WorkerSpec[], logLevel: LogLevel, events: WorkerGroupEvents) {
     this.#events = events;
@@ -91,7 +91,8 @@ export class WorkerGroup {
   }
 
   /**
-   * Sends a message to a Worker. Who has got one may count on it that earlier ones have reached the others.
+   * Sends a message to a Worker. A Worker that has got one may count on it that earlier messages have
+   * reached the others.
    *
    * @param worker Its number.
    * @param message Data that survives JSON.

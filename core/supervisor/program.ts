@@ -20,10 +20,10 @@ import { listenToSignals, onSignals } from "./signals.ts";
 /** Ms that the Workers have to end their loops. */
 const STOP_MS = 2000;
 
-/** What the user can mend, said in one line; the program ends with status 1. */
+/** A mistake that the user can mend, told in one line; the program ends with status 1. */
 export class StartError extends Error {}
 
-/** What a program is made of. */
+/** The parts of a program. */
 export interface ProgramOptions {
   /** Its name. */
   readonly name: string;
@@ -37,7 +37,7 @@ export interface ProgramOptions {
   readonly relays: readonly number[];
   /** What the relay Workers count. */
   readonly counters: RelayCounters;
-  /** Hears what Workers report, other than being drained, and of tunnels. */
+  /** Hears all reports of Workers but those about draining and about tunnels. */
   readonly onReport?: (worker: number, report: unknown) => void;
 }
 
@@ -129,7 +129,7 @@ async function within(promise: Promise<void>, timeoutMs: number): Promise<boolea
   return result;
 }
 
-/** What every program's configuration has. */
+/** The settings of logging, which both programs have. */
 export interface LogSettings {
   /** The least level that is logged. */
   readonly logLevel: LogLevel;
@@ -138,7 +138,8 @@ export interface LogSettings {
 }
 
 /**
- * The main function of a program: one line and a status for every mistake; 2 for one in flags or files, 1 for others.
+ * The main function of a program: it tells each mistake in one line and ends with a status: 2 for a mistake in flags or
+ * files, 1 for others.
  *
  * @param name The program's name, for its log.
  * @param load Reads the configuration.
@@ -173,7 +174,7 @@ export async function main<C extends LogSettings>(
 /** Whether stderr is systemd's journal, which is said so in the environment (systemd.exec(5)). */
 function isJournal(): boolean {
   const variable = "JOURNAL_STREAM";
-  // who has given this program fewer permissions is not asked for one
+  // a user who runs the program with fewer permissions is not asked for this one
   if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return false;
   const stream = Deno.env.get(variable);
   // a child of a service inherits the variable, but may have another stderr

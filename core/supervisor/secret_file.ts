@@ -1,4 +1,4 @@
-// Looks whether files with a token are closed to other users. It never reads them.
+// Looks whether other users may read or change a file with a token. It never reads such a file.
 import { log } from "../logging/logging.ts";
 
 /** Reading and writing, for group and others. */
@@ -7,7 +7,7 @@ const OPEN_TO_OTHERS = 0o066;
 const CREDENTIALS = "/run/credentials/";
 
 /**
- * Warns of files that others may read or change, by a line for each with its mode and the right one.
+ * Warns of files that other users may read or change. Each has a line with its mode and the right mode.
  *
  * @param paths Files that have a token in them.
  */

@@ -1,27 +1,27 @@
-// The signals of a program, from its first moment on. It knows what a signal asks for, and not how a program does it.
+// Listens to signals from the first moment of a program. It knows the meaning of each signal, and not how a program obeys.
 import { log } from "../logging/logging.ts";
 
 /** A signal that ends a program. */
 export type StopSignal = "SIGTERM" | "SIGINT";
 
-/** What signals ask a program for. */
+/** The two things that signals can ask for. */
 export interface SignalEvents {
-  /** It is to stop; called again for each signal after the first one. */
+  /** The program is to stop; called again for each signal after the first one. */
   onStop(signal: StopSignal): void;
-  /** It is to log its counters. */
+  /** The program is to log its counters. */
   onCounters(): void;
 }
 
-/** Ms within which the same signal is one: timeout(1), for one, signals a program and then the group that it is in. */
+/** Ms within which the same signal counts once: timeout(1), for one, signals a program and then the group of that program. */
 const SAME_MS = 200;
 
-/** Tells new signals from the repetitions of one. */
+/** Tells a new signal from the same signal once more. */
 export class SignalFilter {
   #last: string | null = null;
   #lastMs = 0;
 
   /**
-   * Whether a signal is a new one, and not the one before once more.
+   * Whether a signal is new, and not the signal before once more.
    *
    * @param signal Its name.
    * @param nowMs When it came, in ms of a clock that only goes forward.
@@ -37,11 +37,11 @@ export class SignalFilter {
 let events: SignalEvents;
 
 /**
- * Listens to all signals that a program has a use for. Main isolate only, once, before anything takes time: with its first
- * listener Deno also takes SIGHUP, SIGINT and SIGTERM, even where nohup(1) has them ignored, and ends the program by abort(3)
- * when one comes that nobody listens to and that the kernel keeps from the first process of a container.
+ * Listens to all signals that a program has a use for. Main isolate only, once, before anything that takes time. With the
+ * first listener Deno handles SIGHUP, SIGINT and SIGTERM too, even under nohup(1). Such a signal without a listener then
+ * ends the program. The kernel does not end the first process of a container so, and Deno falls back to abort(3): a crash.
  *
- * @param first What signals do until {@linkcode onSignals} is called.
+ * @param first The handlers until {@linkcode onSignals} is called.
  */
 export function listenToSignals(first: SignalEvents): void {
   events = first;
@@ -58,7 +58,7 @@ export function listenToSignals(first: SignalEvents): void {
   Deno.addSignalListener("SIGUSR2", () => events.onCounters());
 }
 
-/** Says what signals do from now on. */
+/** Sets the handlers from now on. */
 export function onSignals(handlers: SignalEvents): void {
   events = handlers;
 }
