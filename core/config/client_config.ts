@@ -89,14 +89,13 @@ const tunnelSettings = {
     value: addressRanges("all"),
     default: "all",
     meaning:
-      "PublicClients that may connect: a list of addresses and CIDR ranges (in YAML [a, b], as a flag a,b); all " +
-      "others are refused",
+      "Visitors that may connect: addresses and CIDR ranges, in YAML [a, b], as a flag a,b. All others are refused",
     example: "198.51.100.0/24,2001:db8::/32",
   },
   deny: {
     value: addressRanges("none"),
     default: "none",
-    meaning: "PublicClients that may not connect, whatever allow says; written like allow",
+    meaning: "Visitors that may not connect, whatever allow says; written like allow",
     example: "198.51.100.7",
   },
 } as const;

@@ -59,14 +59,14 @@ const settings = {
   bind: {
     value: kinds.host,
     default: "0.0.0.0",
-    meaning: "Address that every port is opened on, public ones if there is no public_bind",
+    meaning: "Address of the server's ports, and of public ports if there is no public_bind",
     example: "192.0.2.1",
   },
   public_bind: {
     value: kinds.host,
     default: null,
     defaultText: "that of bind",
-    meaning: "Address that public ports are opened on",
+    meaning: "Address of public ports",
     example: "192.0.2.7",
   },
   ctl_port: {
@@ -78,42 +78,42 @@ const settings = {
   proxy_port: {
     value: kinds.port,
     default: "8090",
-    meaning: "Port that clients bring the connections for data to; 0 takes any free one",
+    meaning: "Port that clients open data connections to; 0 takes any free one",
     example: "7001",
   },
   public_allow: {
     value: addressRanges("all"),
     default: "all",
     meaning:
-      "PublicClients that may connect to public ports: a list of addresses and CIDR ranges (in YAML [a, b], as a " +
-      "flag a,b); all others are refused, whatever a client's tunnel allows",
+      "Visitors that may connect to public ports: addresses and CIDR ranges, in YAML [a, b], as a flag a,b. All others " +
+      "are refused, whatever a tunnel allows",
     example: "198.51.100.0/24,2001:db8::/32",
   },
   public_deny: {
     value: addressRanges("none"),
     default: "none",
     meaning:
-      "PublicClients that may not connect to public ports, whatever public_allow or a tunnel says; written alike",
+      "Visitors that may not connect to public ports, whatever public_allow or a tunnel says; written like public_allow",
     example: "198.51.100.7",
   },
   pool_count: {
     value: kinds.wholeNumber(0, 1024),
     default: "4",
-    meaning: "Idle connections for data that are kept ready for each client",
+    meaning: "Idle data connections that are kept ready for each client",
     example: "16",
   },
   max_unauthenticated: {
     value: kinds.wholeNumber(1, 65_536),
     default: "1024",
     meaning:
-      "Most connections that have not logged in yet; when there are more, an old one is closed. Never more than a " +
+      "Most connections that have not logged in yet. When there are more, an old one is closed. Never more than a " +
       "quarter of the descriptors",
     example: "4096",
   },
   max_unauthenticated_per_address: {
     value: kinds.wholeNumber(1, 65_536),
     default: "512",
-    meaning: "Most of them from one IPv4 address or one IPv6 network of 64 bits",
+    meaning: "Most connections from one IPv4 address or one IPv6 network of 64 bits that have not logged in yet",
     example: "64",
   },
   max_connections: {
@@ -128,8 +128,7 @@ const settings = {
     default: null,
     defaultText: "heartbeat_timeout and 35 s",
     meaning:
-      "How long the public ports of a client that was lost are kept: another token gets none of them meanwhile; 0 for " +
-      "not at all",
+      "How long the public ports of a lost client are kept: no other token gets one of these ports; 0 keeps none",
     example: "5m",
   },
   ...commonSettings,

@@ -104,8 +104,8 @@ export const commonSettings: {
     value: kinds.duration("0s", "1440m"),
     default: "60m",
     meaning:
-      "How long a connection one of whose directions has ended may stand still in the other, also because its receiver " +
-      "pauses, before it is reset; 0 for ever",
+      "How long a connection that has ended in one direction may stand still in the other, also because its receiver " +
+      "pauses; then it is reset. 0 is for ever",
     example: "10m",
   },
   heartbeat_interval: {

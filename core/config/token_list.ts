@@ -61,7 +61,7 @@ const settings = {
     value: portRanges,
     default: null,
     defaultText: "any",
-    meaning: "Public ports that may be asked for; a tunnel that asks for none in particular gets a free one of these",
+    meaning: "Public ports that a tunnel may ask for; without a remote_port it gets a free one of these ports",
     example: "[8000-8010, 9000]",
   },
   max_clients: {
@@ -82,21 +82,21 @@ const settings = {
     value: connectionCount,
     default: null,
     defaultText: "no limit",
-    meaning: "Most connections at a time on the public ports of all these tunnels together",
+    meaning: "Most connections at a time on the public ports of this token's tunnels together",
     example: "200",
   },
   max_connections_per_tunnel: {
     value: connectionCount,
     default: null,
     defaultText: "no limit",
-    meaning: "Most connections at a time on the public port of one tunnel",
+    meaning: "Most connections at a time on the public port of each of its tunnels",
     example: "50",
   },
   public_bind: {
     value: kinds.host,
     default: null,
     defaultText: "that of the server",
-    meaning: "Address that the public ports of these tunnels are opened on",
+    meaning: "Address of the public ports of this token's tunnels",
     example: "192.0.2.7",
   },
 } as const;
