@@ -1,12 +1,11 @@
 // The client's supervisor, in the main isolate: it resolves host names, starts the Workers, and ends the program.
-import { raiseDescriptorLimit } from "../../ffi/process.ts";
 import type { ClientConfig } from "../config/client_config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { VERSION } from "../config/help.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
-import { shareDescriptors } from "../relay/descriptor_share.ts";
+import { takeDescriptors } from "../supervisor/descriptors.ts";
 import { Program } from "../supervisor/program.ts";
 import { LoopTrial } from "./loop_trial.ts";
 import { fixedAddresses, Names } from "./names.ts";
@@ -29,7 +28,6 @@ import {
  * @param config The configuration.
  */
 export async function runClient(config: ClientConfig): Promise<void> {
-  const limit = raiseDescriptorLimit();
   const relays = Array.from({ length: config.workThreadNums }, (_, index) => FIRST_RELAY + index);
   const locals = config.tunnels.map(({ localServer }) => {
     const addresses = fixedAddresses(localServer);
@@ -38,7 +36,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
   warnOfAbsentSockets(config);
   const counters = new RelayCounters(relays.length, locals.length + 1);
   const names = new Names(config);
-  const { connections, pipes } = shareDescriptors(limit, FIRST_RELAY + relays.length, relays.length);
+  const { connections, pipes } = takeDescriptors(FIRST_RELAY + relays.length, relays.length);
   const program = new Program({
     name: "cproxy-client",
     logLevel: config.logLevel,

@@ -4,6 +4,10 @@
 const SUPERVISOR = 32;
 /** Descriptors of a Worker: those of Deno, its event loop and its eventfd. */
 const PER_WORKER = 10;
+/** Of those of the main isolate, what it has as soon as the program runs. */
+const SUPERVISOR_AT_LEAST = 22;
+/** A ctl_conn and a public port. */
+const FIRST_TUNNEL = 2;
 /** Kept for ctl_conns and whatever else is not counted. */
 const SPARE = 8;
 /** Of the rest, pipes get one part in so many; what finds no pipe is copied. */
@@ -19,6 +23,16 @@ export interface DescriptorShare {
   readonly pipes: number;
   /** While this many descriptors are in use, there is room for no connection more. */
   readonly full: number;
+}
+
+/**
+ * The fewest descriptors with which one visitor after the other can be served: what is spare then is what it needs.
+ *
+ * @param workers How many Workers the program has, relay Workers included.
+ * @param relays How many of them are relay Workers.
+ */
+export function descriptorsNeeded(workers: number, relays: number): number {
+  return SUPERVISOR_AT_LEAST + workers * PER_WORKER + FIRST_TUNNEL + SPARE + 2 * relays;
 }
 
 /**

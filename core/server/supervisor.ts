@@ -1,7 +1,6 @@
 // The server's supervisor, in the main isolate: it opens the two ports, starts the Workers, and ends the program.
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoName } from "../../ffi/errno.ts";
-import { raiseDescriptorLimit } from "../../ffi/process.ts";
 import { resolveHost } from "../../ffi/resolve.ts";
 import { listenOn, localAddress } from "../../ffi/socket.ts";
 import { formatAddress, ipOf, isLoopback, portOf, type SocketAddress, withPort } from "../../ffi/socket_address.ts";
@@ -9,7 +8,7 @@ import type { ServerConfig } from "../config/server_config.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
-import { shareDescriptors } from "../relay/descriptor_share.ts";
+import { takeDescriptors } from "../supervisor/descriptors.ts";
 import { Program, StartError } from "../supervisor/program.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
 import { type Grant, grantsOf } from "./policy/grant.ts";
@@ -38,10 +37,9 @@ const STRANGERS_SHARE = 4;
  * @throws {StartError} When a port cannot be opened or the bind address is not one of this host.
  */
 export async function runServer(config: ServerConfig): Promise<void> {
-  const limit = raiseDescriptorLimit();
-  const bind = await resolveBind(config.bind);
   const relays = config.workThreadNums;
-  const { connections, full, pipes } = shareDescriptors(limit, FIRST_RELAY + relays, relays);
+  const { limit, connections, full, pipes } = takeDescriptors(FIRST_RELAY + relays, relays);
+  const bind = await resolveBind(config.bind);
   const grants = grantsOf(config, Math.max(1, Math.floor(connections / PER_CLIENT)));
   const rules = await Promise.all(grants.map(portRules));
   const counts = new ConnectionCounts(grants.length).memory;

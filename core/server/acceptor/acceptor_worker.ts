@@ -144,7 +144,8 @@ class ServerAcceptor implements Reactor {
     const { full } = this.#config;
     // half of all is never too many, and then nothing need be counted
     const hasRoom = used * 2 < full || used + this.#room.waiting(this.#dealt) < full;
-    if (!hasRoom) return errnoName(Errno.EMFILE);
+    // one visitor after the other is better than none, however few descriptors there are
+    if (!hasRoom && this.#counts.inAll() > 0) return errnoName(Errno.EMFILE);
     return this.#shares.hasRoom(grant) ? null : "the token has its share of the descriptors";
   }
 
