@@ -24,6 +24,7 @@ const TCP_CONGESTION = 13;
 const TCP_RTO_MAX_MS = 44;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
+const SHUT_RD = 0;
 const SHUT_WR = 1;
 const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
@@ -185,6 +186,11 @@ export function send(fd: Descriptor, bytes: Uint8Array, more = false): number {
 export function shutdownWrite(fd: Descriptor): number {
   const result = libc.shutdown(fd, SHUT_WR);
   return result < 0 ? -errno[0] : result;
+}
+
+/** Ends the reading direction for this end alone: behind what has come already, a read finds the end of the stream. */
+export function shutdownRead(fd: Descriptor): void {
+  libc.shutdown(fd, SHUT_RD);
 }
 
 /**

@@ -31,6 +31,10 @@ export function beginConnect(
     return -result;
   }
   const socket = new StreamSocket(loop, fd);
+  if (socket.failed) {
+    socket.close();
+    return Errno.ENOSPC;
+  }
   socket.task = task;
   return socket;
 }

@@ -1,7 +1,7 @@
 // One event loop: it waits for events, tells the channels, and runs the tasks that they queued. It knows no protocol.
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Epoll, Poller } from "../../ffi/epoll.ts";
-import { Errno, SystemError } from "../../ffi/errno.ts";
+import { Errno, errnoName, SystemError } from "../../ffi/errno.ts";
 import { ChannelTable } from "./channel_table.ts";
 import { type Timer, TimerQueue } from "./timer_queue.ts";
 
@@ -67,6 +67,8 @@ export class EventLoop {
   readonly #clock: () => number;
   readonly #stallMs: number;
   #fullTurns = 0;
+  /** Hears that a connection could not be watched, and why: the kernel's memory for that, or the user's part of it, is full. */
+  onWatchRefused: ((reason: string) => void) | null = null;
   /** Ms of a monotonic clock, read once per turn. */
   now: number;
 
@@ -93,10 +95,28 @@ export class EventLoop {
    * Registers a connection for all its edges, for good: it is never modified.
    *
    * @param channel Hears of the events, at least once for what is ready already.
-   * @throws {SystemError} When the kernel refuses (ENOMEM, ENOSPC).
+   * @throws {SystemError} When the kernel refuses.
    */
   addConnection(channel: Channel): void {
     this.#add(channel, EDGES);
+  }
+
+  /**
+   * The same for one of many connections, without which the program can do.
+   *
+   * @param channel Hears of the events.
+   * @returns Whether there was room to watch it (see ENOSPC and ENOMEM in epoll_ctl(2)).
+   * @throws {SystemError} When the kernel refuses for another reason.
+   */
+  tryAddConnection(channel: Channel): boolean {
+    try {
+      this.#add(channel, EDGES);
+      return true;
+    } catch (error) {
+      if (!isWatchShortage(error)) throw error;
+      this.onWatchRefused?.(errnoName(error.code));
+      return false;
+    }
   }
 
   /**
@@ -264,4 +284,10 @@ export class EventLoop {
     this.#closeDescriptors();
     this.#poller.close();
   }
+}
+
+/** Whether it is the error of a kernel that has no room for another watched descriptor. */
+export function isWatchShortage(error: unknown): error is SystemError {
+  return error instanceof SystemError && error.call === "epoll_ctl" &&
+    (error.code === Errno.ENOSPC || error.code === Errno.ENOMEM);
 }

@@ -72,7 +72,7 @@ function runReactor(start: WorkerStart, create: (context: ReactorContext, config
   const mailbox = new Mailbox(start.wiring);
   const least = LOG_LEVELS.indexOf(start.logLevel);
   const logs = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= least;
-  const reactor = create({
+  const context: ReactorContext = {
     loop,
     mailbox,
     logs,
@@ -85,7 +85,15 @@ function runReactor(start: WorkerStart, create: (context: ReactorContext, config
       mailbox.countPost();
       scope.postMessage({ kind: "report", report });
     },
-  }, start.config);
+  };
+  const reactor = create(context, start.config);
+  loop.onWatchRefused = (reason) => {
+    if (!mailbox.mayTellShortage()) return;
+    context.log("warning", "The kernel watches no more connections for this user, and new ones are refused", {
+      reason,
+      limit: "fs.epoll.max_user_watches",
+    });
+  };
   mailbox.setHandler({
     onRecord: (from, words, at) => reactor.onRecord(from, words, at),
     onMessage: (message) => reactor.onMessage(message),

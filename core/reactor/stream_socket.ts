@@ -1,7 +1,7 @@
 // A connected socket and what is known of its readiness. It moves no bytes.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { Epoll } from "../../ffi/epoll.ts";
-import { endOnClose, resetOnClose } from "../../ffi/socket.ts";
+import { endOnClose, resetOnClose, shutdownRead } from "../../ffi/socket.ts";
 import type { Channel, EventLoop, Task } from "./event_loop.ts";
 
 // what is true of a socket, a bit each: as booleans they would be half of the object, of which a Worker has thousands
@@ -26,18 +26,23 @@ export class StreamSocket implements Channel {
   #marks: number;
 
   /**
-   * Registers the socket.
+   * Registers the socket. One that the kernel has no room to watch is as one whose peer has reset it: it has failed, its
+   * task is queued once, a read finds nothing behind what has come, and closing it is a reset.
    *
    * @param loop The Worker's loop.
    * @param fd A non-blocking stream socket that is not watched yet.
    * @param guarded Whether it has inherited from its listener what {@linkcode guard} does.
-   * @throws {SystemError} When the kernel cannot watch it.
+   * @throws {SystemError} When the kernel cannot watch it for another reason.
    */
   constructor(loop: EventLoop, fd: Descriptor, guarded = false) {
     this.#loop = loop;
     this.#marks = guarded ? OPEN | GUARDED : OPEN;
     this.fd = fd;
-    loop.addConnection(this);
+    if (loop.tryAddConnection(this)) return;
+    resetOnClose(fd);
+    shutdownRead(fd);
+    this.#marks = OPEN | READABLE | WRITABLE | HUNG_UP | FAILED;
+    loop.enqueue({ queued: false, run: () => this.onEvents(Epoll.ERR) });
   }
 
   /** Notes the events and queues the task. */

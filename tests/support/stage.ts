@@ -98,6 +98,11 @@ export class Peer {
     return count === -Errno.EAGAIN ? 0 : checked(count, "send", "testing");
   }
 
+  /** Sends what the kernel takes, to a peer that may have reset the connection. */
+  trySend(bytes: Uint8Array): void {
+    send(this.fd, bytes);
+  }
+
   /** Sends all of a few bytes. */
   sendAll(bytes: Uint8Array | string): void {
     const all = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;

@@ -191,5 +191,5 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
 /** What passes by itself: no descriptors, no local ports, no memory, a full accept queue of a unix socket. */
 function isShortage(code: number): boolean {
   return code === Errno.EMFILE || code === Errno.ENFILE || code === Errno.EADDRNOTAVAIL || code === Errno.ENOBUFS ||
-    code === Errno.ENOMEM || code === Errno.EAGAIN;
+    code === Errno.ENOMEM || code === Errno.ENOSPC || code === Errno.EAGAIN;
 }

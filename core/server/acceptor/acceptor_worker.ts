@@ -5,7 +5,8 @@ import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from ".
 import { formatAddress, IP_WORDS, portOf, withPort } from "../../../ffi/socket_address.ts";
 import { type AddressRange, addressRanges } from "../../protocol/address_range.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
-import { Acceptor } from "../../reactor/acceptor.ts";
+import { Acceptor, type AcceptorEvents } from "../../reactor/acceptor.ts";
+import { isWatchShortage } from "../../reactor/event_loop.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
@@ -115,6 +116,19 @@ class ServerAcceptor implements Reactor {
     resetOnClose(fd as Descriptor);
     const opened = portOf(address);
     const fields = { port: opened, client: control, tunnel };
+    const events: AcceptorEvents = {
+      onAccept: (conn) => this.#onAccept(conn, door),
+      onAcceptPaused: (reason) => this.#onAcceptPaused(reason, opened),
+      whyNotAccept: (used) => this.#whyNotAccept(used, grant),
+    };
+    let acceptor: Acceptor;
+    try {
+      acceptor = new Acceptor(this.#context.loop, fd as Descriptor, events);
+    } catch (error) {
+      if (!isWatchShortage(error)) throw error;
+      close(fd as Descriptor);
+      return sendListening(this.#context.mailbox, CONTROL, tunnelId, port, error.code);
+    }
     const door: Door = {
       control,
       tunnel,
@@ -124,11 +138,7 @@ class ServerAcceptor implements Reactor {
       filter,
       refusals: new RefusalLog(this.#context, "PublicClients are refused by allow or deny", fields),
       fields,
-      acceptor: new Acceptor(this.#context.loop, fd as Descriptor, {
-        onAccept: (conn) => this.#onAccept(conn, door),
-        onAcceptPaused: (reason) => this.#onAcceptPaused(reason, opened),
-        whyNotAccept: (used) => this.#whyNotAccept(used, grant),
-      }),
+      acceptor,
     };
     this.#counts.count(Held.PORTS, grant, 1);
     this.#doors.set(tunnelId, door);

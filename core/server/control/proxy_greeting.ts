@@ -49,8 +49,11 @@ export class ProxyGreeting implements Channel, TimerTarget, Stranger {
     this.#loop = loop;
     this.#events = events;
     if (this.#read()) return;
+    if (!loop.tryAddConnection(this)) {
+      this.#refuse("there is no room to watch it");
+      return;
+    }
     this.#watched = true;
-    loop.addConnection(this);
     loop.setTimer(this.#timer, SILENT_STRANGER_MS);
   }
 
