@@ -89,7 +89,7 @@ testOnStage("each rule has a line a minute at most, which counts those that it r
   come(1, ALICE, ONE);
   assertEquals(lines, []);
   stage.advance(2000);
-  const later = [`${tunnel} refused=97`, `${token} refused=97`, `${server} refused=95`];
+  const later = [`${tunnel} port=7 refused=97`, `${token} port=65535 refused=97`, `${server} port=7 refused=95`];
   assertEquals(lines.splice(0).toSorted(), later.toSorted());
   stage.advance(300_000);
   assertEquals(lines, [], "nobody was refused since");

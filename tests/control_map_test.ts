@@ -4,6 +4,7 @@ import { Errno } from "../ffi/errno.ts";
 import { CtlConn, type CtlConnOwner } from "../core/protocol/ctl_conn.ts";
 import { type ControlId, proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
+import type { Grant } from "../core/server/policy/grant.ts";
 import type { LogFields } from "../core/reactor/log_record.ts";
 import { RelayCounters } from "../core/relay/counters.ts";
 import { ControlMap, type ControlMapActions, type SessionMessage } from "../core/server/control/control_map.ts";
@@ -57,7 +58,7 @@ class Town implements ControlMapActions {
   forward = (control: ControlId, message: SessionMessage) => void this.forwarded.push([control, message]);
   show = ({ row }: Tunnel, up: boolean, { name, public: address }: LogFields) =>
     void this.shown.push(`${row.row} ${name} ${up ? "up" : "down"} ${address}`);
-  log = (message: string, fields: Readonly<Record<string, string | number | boolean>>) =>
+  log = (_grant: Grant, message: string, fields: Readonly<Record<string, string | number | boolean>>) =>
     void this.lines.push([message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
 
   /** A client that has logged in. */
@@ -560,4 +561,11 @@ testTown("at the end of the program every tunnel is said to be down once, whoeve
       `Tunnel is down name=tunnel ${no} public=0.0.0.0:${8000 + no} client=1 reason=the server stops`
     )),
   );
+});
+
+testTown("a long name is shortened where people read it", (town) => {
+  const client = town.enter("a");
+  town.ask(client, 1, 8000, "n".repeat(128));
+  town.opened(client, 1, 8000);
+  assertEquals(town.lines.at(-1), `Tunnel is up name=${"n".repeat(47)}\u2026 public=0.0.0.0:8000 client=1`);
 });

@@ -44,7 +44,7 @@ export class HalfCloseWatch implements TimerTarget {
   constructor(context: Pick<ReactorContext, "loop" | "log">, timeoutMs: number) {
     const { loop } = context;
     this.#loop = loop;
-    this.#log = new LogLimit(context, LINES);
+    this.#log = new LogLimit(context, { lines: LINES });
     this.#timeoutMs = timeoutMs;
     this.#lookMs = Math.min(Math.max(timeoutMs / LOOKS, LEAST_LOOK_MS), MOST_LOOK_MS);
     if (timeoutMs > 0) loop.setTimer(this.#timer, this.#lookMs);

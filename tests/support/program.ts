@@ -37,6 +37,11 @@ export class Program {
     return this.#child.pid;
   }
 
+  /** How many lines it has written so far. */
+  get lineCount(): number {
+    return this.#count;
+  }
+
   /** The last lines that it wrote on stdout and stderr. */
   get output(): string {
     return this.#lines.join("\n");

@@ -1,9 +1,8 @@
 // What the server has asked a relay Worker of the client for: it is connected as far as there are descriptors, and waits beyond.
 import { type SocketAddress, withPort } from "../../../ffi/socket_address.ts";
 import type { ProxyId } from "../../protocol/ids.ts";
-import { LogLimit } from "../../reactor/log_limit.ts";
+import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
-import { ShortageLog } from "../../reactor/shortage_log.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Count } from "../../relay/counters.ts";
 import type { NeedProxyRecord } from "../../relay/records.ts";
@@ -28,7 +27,7 @@ export class ProxyDialer implements ProxyConnectorEvents {
   readonly #around: RelaySurroundings;
   readonly #most: number;
   readonly #events: ProxyDialerEvents;
-  readonly #shortage: ShortageLog;
+  readonly #shortage: LogLimit;
   readonly #failures: LogLimit;
   /** Asked for and not there yet. */
   readonly #connectors = new Map<ProxyId, ProxyConnector>();
@@ -54,8 +53,8 @@ export class ProxyDialer implements ProxyConnectorEvents {
     this.#around = around;
     this.#most = most;
     this.#events = events;
-    this.#shortage = new ShortageLog(context);
-    this.#failures = new LogLimit(context, FAILURE_LINES);
+    this.#shortage = shortageLog(context);
+    this.#failures = new LogLimit(context, { lines: FAILURE_LINES });
   }
 
   /** The client is logged in: where the server takes ProxyConns. */
@@ -77,7 +76,7 @@ export class ProxyDialer implements ProxyConnectorEvents {
     this.#requests.push({ proxy, worker, ticket, deadline: this.#around.loop.now + TICKET_MS });
     this.dial();
     if (this.#requests.length === 0) return;
-    this.#shortage.note("Too few descriptors for another ProxyConn; visitors wait", { most: this.#most });
+    this.#shortage.log("warning", "Too few descriptors for another ProxyConn; visitors wait", { most: this.#most });
   }
 
   /**

@@ -10,7 +10,7 @@ import { isWatchShortage } from "../../reactor/event_loop.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
-import { ShortageLog } from "../../reactor/shortage_log.ts";
+import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
 import type { TunnelRow } from "../../relay/counters.ts";
 import { kindOf, RecordKind, sendPublicConn, strayRecord } from "../../relay/records.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
@@ -28,9 +28,12 @@ import {
   sendListening,
   sendUnlistened,
 } from "../listen_records.ts";
-import { RefusalLog } from "./refusal_log.ts";
+import { noteRefusal, refusalLimit } from "./refusal.ts";
 import { WaitingRoom } from "../waiting_room.ts";
 import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "../worker_config.ts";
+
+/** Lines a minute about visitors of one token's ports that allow or deny refuse. */
+const REFUSAL_LINES = 60;
 
 /** Who may connect to a port: the allow list and the deny list. */
 type Ranges = readonly [AddressRange[], AddressRange[]];
@@ -46,7 +49,7 @@ interface Door {
   readonly place: PortPlace;
   /** What its client has asked for; null is everybody. */
   readonly filter: AddressFilter | null;
-  readonly refusals: RefusalLog;
+  readonly refusals: LogLimit;
   /** What a refusal says of it. */
   readonly fields: LogFields;
 }
@@ -64,7 +67,9 @@ class ServerAcceptor implements Reactor {
   readonly #limits: ConnectionLimits;
   /** The address of who was accepted last. */
   readonly #ip = new Int32Array(IP_WORDS);
-  readonly #shortage: ShortageLog;
+  readonly #shortage: LogLimit;
+  /** Of all ports of a grant, by its id: each port has a limit of its own in front of it, which goes with it. */
+  readonly #refusals: readonly LogLimit[];
   readonly #room: WaitingRoom;
   /** PublicConns that were dealt out, modulo 2^32. */
   #dealt = 0;
@@ -78,7 +83,8 @@ class ServerAcceptor implements Reactor {
     this.#counts = new ConnectionCounts(rules.length, counts);
     this.#shares = new TokenShares(shares, this.#counts);
     this.#limits = new ConnectionLimits(context, this.#counts, rules, maxConnections);
-    this.#shortage = new ShortageLog(context);
+    this.#shortage = shortageLog(context);
+    this.#refusals = config.rules.map(() => new LogLimit(context, { lines: REFUSAL_LINES }));
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
   }
 
@@ -136,7 +142,7 @@ class ServerAcceptor implements Reactor {
       grant,
       place: portPlaceOf(grant, opened),
       filter,
-      refusals: new RefusalLog(this.#context, "PublicClients are refused by allow or deny", fields),
+      refusals: refusalLimit({ loop: this.#context.loop, log: (...line) => this.#refusals[grant].log(...line) }),
       fields,
       acceptor,
     };
@@ -146,7 +152,7 @@ class ServerAcceptor implements Reactor {
   }
 
   #onAcceptPaused(reason: string, port: number): void {
-    this.#shortage.note("Cannot accept on a public port; connections wait", { port, reason });
+    this.#shortage.log("warning", "Cannot accept on a public port; connections wait", { port, reason });
   }
 
   /** Every PublicConn needs a ProxyConn: as many descriptors as wait for one are as good as in use. */
@@ -162,7 +168,7 @@ class ServerAcceptor implements Reactor {
   #onAccept(fd: Descriptor, door: Door): void {
     if (!this.#admits(door.filter)) {
       close(fd);
-      return door.refusals.note();
+      return noteRefusal(this.#context, door.refusals, "PublicClients are refused by allow or deny", door.fields);
     }
     if (!this.#limits.admits(door.grant, door.place, door.fields)) return void close(fd);
     paceFromAfar(fd);

@@ -1,24 +1,30 @@
 // Whether one more PublicConn may come in, by the rules on numbers of connections: the server's, and those of a grant.
+import type { LogLimit } from "../../reactor/log_limit.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
 import type { ConnectionCounts, PortPlace } from "../connection_counts.ts";
-import { type LogContext, RefusalLog } from "./refusal_log.ts";
+import { noteRefusal, type RefusalContext, refusalLimit } from "./refusal.ts";
 import type { PortRules } from "../worker_config.ts";
 
 /** A number of connections that is not to be exceeded, and the log of those who would have. */
 class Limit {
   readonly #most: number;
-  readonly #log: RefusalLog;
+  readonly #context: RefusalContext;
+  readonly #message: string;
+  readonly #fields: LogFields;
+  readonly #log: LogLimit;
 
-  constructor(context: LogContext, rule: string, most: number | null, token: string | null) {
+  constructor(context: RefusalContext, rule: string, most: number | null, token: string | null) {
     this.#most = most ?? Infinity;
-    const fields: LogFields = token === null ? { limit: this.#most } : { token, limit: this.#most };
-    this.#log = new RefusalLog(context, `PublicClients are refused by ${rule}`, fields);
+    this.#context = context;
+    this.#message = `PublicClients are refused by ${rule}`;
+    this.#fields = token === null ? { limit: this.#most } : { token, limit: this.#most };
+    this.#log = refusalLimit(context);
   }
 
   /** Whether there can be another one beside `open`; if not, that is noted. */
   admits(open: number, fields: LogFields): boolean {
     if (open < this.#most) return true;
-    this.#log.note(fields);
+    noteRefusal(this.#context, this.#log, this.#message, { ...this.#fields, ...fields });
     return false;
   }
 }
@@ -38,7 +44,7 @@ export class ConnectionLimits {
    * @param maxConnections The most connections in all, or null.
    */
   constructor(
-    context: LogContext,
+    context: RefusalContext,
     counts: ConnectionCounts,
     rules: readonly PortRules[],
     maxConnections: number | null,

@@ -4,7 +4,7 @@ import { type AddressRange, parseAddressRange } from "../../protocol/address_ran
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewTunnelReq } from "../../protocol/messages.ts";
-import { ProtocolError } from "../../protocol/protocol_error.ts";
+import { oneLine, ProtocolError } from "../../protocol/protocol_error.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
 import { ClientPlaces } from "./client_places.ts";
 import type { Control, Tunnel } from "./control.ts";
@@ -12,6 +12,9 @@ import type { Grant } from "../policy/grant.ts";
 import type { LoggedIn } from "./login.ts";
 import { type Held, noneFree, PublicPorts, type Refusal } from "./public_ports.ts";
 import type { TunnelRows } from "./tunnel_rows.ts";
+
+/** UTF-16 code units of a name that a line shows. */
+const LONGEST_SHOWN = 48;
 
 /** What the ControlMap needs done. */
 export interface ControlMapActions {
@@ -29,8 +32,8 @@ export interface ControlMapActions {
   forward(control: ControlId, message: SessionMessage): void;
   /** A tunnel has come up or gone down. */
   show(tunnel: Tunnel, up: boolean, fields: LogFields): void;
-  /** Writes a line for people. */
-  log(message: string, fields: LogFields): void;
+  /** Writes a line for people about a client of a token. */
+  log(grant: Grant, message: string, fields: LogFields): void;
 }
 
 /** A message about one session. */
@@ -61,7 +64,7 @@ export class ControlMap {
   readonly #instances = new Map<string, Control>();
   readonly #ports: PublicPorts;
   /** Public ports that are being closed, by tunnel, and what is to be told of each. */
-  readonly #closing = new Map<number, LogFields>();
+  readonly #closing = new Map<number, { readonly grant: Grant; readonly fields: LogFields }>();
   /** The program stops: no port is opened any more. */
   #draining = false;
   #lastControl = 0;
@@ -122,7 +125,12 @@ export class ControlMap {
       control: control.id,
     });
     const token: LogFields = grant.name === null ? {} : { token: grant.name };
-    this.#actions.log("Client has logged in", { client: control.id, address, program, ...token });
+    this.#actions.log(grant, "Client has logged in", {
+      client: control.id,
+      address,
+      program: shown(program),
+      ...token,
+    });
     return {
       onMessage: (message) => this.#onMessage(control, message),
       onClosed: (reason) => this.#lose(control, reason),
@@ -176,7 +184,8 @@ export class ControlMap {
 
   #refuseTunnel(control: Control, no: TunnelNo, name: string, { rule, reason }: Refusal): void {
     control.conn.send({ type: "NewTunnelRsp", tunnel: no, ok: false, rule, reason });
-    this.#actions.log("Tunnel is refused", { name, client: control.id, address: control.address, reason });
+    const fields = { name: shown(name), client: control.id, address: control.address, reason };
+    this.#actions.log(control.grant, "Tunnel is refused", fields);
   }
 
   /**
@@ -199,7 +208,7 @@ export class ControlMap {
     const { bind } = control.grant;
     control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, address: bind, remote_port: port });
     const fields = fieldsOf(tunnel, control);
-    this.#actions.log("Tunnel is up", fields);
+    this.#actions.log(control.grant, "Tunnel is up", fields);
     this.#actions.show(tunnel, true, fields);
   }
 
@@ -243,10 +252,15 @@ export class ControlMap {
   }
 
   #dropTunnel(tunnel: Tunnel, control: Control, reason: string, keepPort: boolean): void {
-    if (tunnel.open) this.#closing.set(tunnel.id, { ...fieldsOf(tunnel, control), reason });
-    if (tunnel.open) this.#actions.show(tunnel, false, fieldsOf(tunnel, control));
+    if (tunnel.open) this.#noteClosing(tunnel, control, reason);
     this.#forgetTunnel(tunnel, control, keepPort && tunnel.open);
     this.#actions.unlisten(tunnel);
+  }
+
+  #noteClosing(tunnel: Tunnel, control: Control, reason: string): void {
+    const fields = fieldsOf(tunnel, control);
+    this.#closing.set(tunnel.id, { grant: control.grant, fields: { ...fields, reason } });
+    this.#actions.show(tunnel, false, fields);
   }
 
   #forgetTunnel(tunnel: Tunnel, control: Control, keepPort: boolean): void {
@@ -262,9 +276,7 @@ export class ControlMap {
 
   #dropAtEnd({ tunnel, control }: Held): void {
     if (!tunnel.open) return;
-    const fields = fieldsOf(tunnel, control);
-    this.#closing.set(tunnel.id, { ...fields, reason: "the server stops" });
-    this.#actions.show(tunnel, false, fields);
+    this.#noteClosing(tunnel, control, "the server stops");
     tunnel.open = false;
   }
 
@@ -273,9 +285,9 @@ export class ControlMap {
     const held = this.#ports.get(id);
     // at the end of the program the acceptor Worker closes ports by itself, and may be the first to see the end
     if (held !== undefined) this.#dropAtEnd(held);
-    const fields = this.#closing.get(id);
+    const closed = this.#closing.get(id);
     this.#closing.delete(id);
-    if (fields !== undefined) this.#actions.log("Tunnel is down", fields);
+    if (closed !== undefined) this.#actions.log(closed.grant, "Tunnel is down", closed.fields);
   }
 
   /** The Workers end: what the acceptor Worker has not answered by now it does not answer any more. */
@@ -293,8 +305,13 @@ export class ControlMap {
     for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason, true);
     control.tunnels.clear();
     this.#actions.withdraw(control);
-    this.#actions.log("Client has gone", { client: control.id, address: control.address, reason });
+    this.#actions.log(control.grant, "Client has gone", { client: control.id, address: control.address, reason });
   }
+}
+
+/** A text that a client chose, as a line shows it. */
+function shown(text: string): string {
+  return text.length <= LONGEST_SHOWN ? text : `${oneLine(text, LONGEST_SHOWN - 1)}\u2026`;
 }
 
 function rangesOf(texts: readonly string[]): AddressRange[] {
@@ -315,7 +332,7 @@ function ownerOf({ grant, instance }: Control, no: TunnelNo, name: string): stri
 }
 
 function fieldsOf({ name, port }: Tunnel, { id, grant }: Control): LogFields {
-  return { name, public: publicAddress(grant.bind, port), client: id };
+  return { name: shown(name), public: publicAddress(grant.bind, port), client: id };
 }
 
 function whyNotOpen(port: number, code: number, { ctlPort, proxyPort }: ControlMapOptions): string {

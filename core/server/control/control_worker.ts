@@ -36,10 +36,9 @@ import { ACCEPTOR, type ControlConfig, FIRST_RELAY, MOST_TUNNELS } from "../work
 import type { Control, Tunnel } from "./control.ts";
 import { TunnelRows } from "./tunnel_rows.ts";
 
-/** Lines a minute about clients that come and go: some thousands come back after a restart, and none may fill a disk. */
-const CLIENT_LINES = 5000;
-/** Lines a minute about the tunnels of one client, so that what it does hides nothing of the others. */
-const TUNNEL_LINES = 1000;
+/** Lines and characters a minute about all clients of one token, so that none hides what others do, or fills a disk. */
+const TOKEN_LINES = 1000;
+const TOKEN_CHARACTERS = 250_000;
 
 class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #context: ReactorContext;
@@ -48,8 +47,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #shares: TokenShares;
   readonly #controls: ControlMap;
   readonly #entrance: Entrance;
-  readonly #lines: LogLimit;
-  readonly #linesOf = new Map<ControlId, LogLimit>();
+  /** By the grant's id, so that no client begins anew by logging in again. */
+  readonly #lines: readonly LogLimit[];
 
   constructor(context: ReactorContext, config: ControlConfig) {
     this.#context = context;
@@ -58,7 +57,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     this.#shares = new TokenShares(config.shares, this.#counts);
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters);
     this.#controls = new ControlMap(this, new TunnelRows(counters), config, () => context.loop.now);
-    this.#lines = new LogLimit(context, CLIENT_LINES);
+    const limits = { lines: TOKEN_LINES, characters: TOKEN_CHARACTERS };
+    this.#lines = config.grants.map(() => new LogLimit(context, limits));
     this.#entrance = new Entrance(context, config, this);
   }
 
@@ -82,13 +82,11 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
 
   announce({ id, grant }: Control): void {
     this.#counts.count(Held.CLIENTS, grant.id, 1);
-    this.#linesOf.set(id, new LogLimit(this.#context, TUNNEL_LINES));
     this.#tellRelays((mailbox, relay) => sendClientUp(mailbox, relay, id, grant.id));
   }
 
   withdraw({ id, grant }: Control): void {
     this.#counts.count(Held.CLIENTS, grant.id, -1);
-    this.#linesOf.delete(id);
     this.#tellRelays((mailbox, relay) => sendControlLost(mailbox, relay, id));
   }
 
@@ -115,9 +113,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     this.#context.report({ kind: "tunnel", row, up, fields, before } satisfies TunnelReport);
   }
 
-  log(message: string, fields: LogFields): void {
-    const lines = this.#linesOf.get(fields.client as ControlId) ?? this.#lines;
-    lines.log("info", message, fields);
+  log({ id }: Grant, message: string, fields: LogFields): void {
+    this.#lines[id].log("info", message, fields);
   }
 
   forward(control: ControlId, message: SessionMessage): void {

@@ -7,10 +7,9 @@ import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../../protocol/preamble.ts";
 import { Acceptor } from "../../reactor/acceptor.ts";
 import { FairTurns } from "../../reactor/fair_turns.ts";
-import { LogLimit } from "../../reactor/log_limit.ts";
+import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
-import { ShortageLog } from "../../reactor/shortage_log.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import type { Grant } from "../policy/grant.ts";
 import { LateRefusal } from "./late_refusal.ts";
@@ -55,10 +54,10 @@ export class Entrance implements ProxyGreetingEvents {
     this.#config = config;
     this.#events = events;
     this.#turns = new FairTurns(context.loop);
-    this.#badTickets = new LogLimit(context, 1);
-    this.#failures = new LogLimit(context, FAILURE_LINES);
+    this.#badTickets = new LogLimit(context, { lines: 1 });
+    this.#failures = new LogLimit(context, { lines: FAILURE_LINES });
     const { maxUnauthenticated, maxUnauthenticatedPerAddress } = config;
-    const evictions = new LogLimit(context, 1);
+    const evictions = new LogLimit(context, { lines: 1 });
     this.#strangers = new StrangerLimit(maxUnauthenticated, maxUnauthenticatedPerAddress, () => {
       evictions.log("warning", "Too many connections that do not log in: old ones are closed", {
         max_unauthenticated: maxUnauthenticated,
@@ -74,11 +73,12 @@ export class Entrance implements ProxyGreetingEvents {
   }
 
   #acceptOn(listener: Descriptor, what: string, onAccept: (fd: Descriptor) => void): Acceptor {
-    const shortage = new ShortageLog(this.#context);
+    const shortage = shortageLog(this.#context);
     const port = portOf(localAddress(listener)!);
     return new Acceptor(this.#context.loop, listener, {
       onAccept,
-      onAcceptPaused: (reason) => shortage.note(`Cannot accept on ${what}; connections wait`, { port, reason }),
+      onAcceptPaused: (reason) =>
+        shortage.log("warning", `Cannot accept on ${what}; connections wait`, { port, reason }),
     });
   }
 
