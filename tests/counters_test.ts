@@ -11,6 +11,7 @@ import {
 import { sessionsInBlock } from "../core/relay/counters.ts";
 import { TunnelBook, type TunnelReport } from "../core/relay/tunnel_book.ts";
 import { type OwnedRow, TunnelRows } from "../core/server/control/tunnel_rows.ts";
+import { MOST_TUNNELS } from "../core/server/worker_config.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 
 const row = (number: number) => number as TunnelRow;
@@ -102,6 +103,28 @@ Deno.test("a row whose sessions go on is not given to another tunnel before they
   assertEquals(take("c").row, b.row);
   count(a, "sessionsEnded");
   assertEquals(take("d").row, a.row);
+});
+
+Deno.test("there are rows for 65,535 tunnels, and those that nobody has used take no memory", () => {
+  const resident = () => Number(/VmRSS:\s+(\d+) kB/.exec(Deno.readTextFileSync("/proc/self/status"))![1]) >> 10;
+  const before = resident();
+  // 256 MiB
+  const counters = new RelayCounters(64, MOST_TUNNELS);
+  assert(resident() - before < 64, `${resident() - before} MiB`);
+  const rows = new TunnelRows(counters);
+  for (let i = 0; i < MOST_TUNNELS; i++) assert(rows.take(`${i}`) !== null);
+  assertEquals([MOST_TUNNELS, rows.take("one more")], [65_535, null]);
+});
+
+Deno.test("a tunnel gets a new row soon though thousands that are gone still have sessions", () => {
+  const { rows, take, count } = rowsOf(10_000, 0);
+  for (let i = 0; i < 5000; i++) {
+    const owned = take(`${i}`);
+    count(owned, "sessionsOpened");
+    rows.leave(`${i}`, owned);
+  }
+  assertEquals(take("new").row, row(5000));
+  assertEquals(take("0").row, row(0), "none of theirs has been given away");
 });
 
 Deno.test("the book has the tunnels that are up or have sessions, and counts what they did since they have their row", () => {

@@ -11,7 +11,7 @@ export const ACCEPTOR = 1;
 /** The first relay Worker's number; the others follow. */
 export const FIRST_RELAY = 2;
 /** Tunnels that a server takes, also those included that are gone and whose sessions go on. */
-export const MOST_TUNNELS = 16_384;
+export const MOST_TUNNELS = 65_535;
 
 /** For the control Worker. */
 export interface ControlConfig {

@@ -4,6 +4,8 @@ import { type RelayCounters, sessionsUnderWay, type TunnelCounts, type TunnelRow
 
 /** Rows of tunnels that are gone which are kept for them before another tunnel gets one. */
 const KEPT = 1024;
+/** Rows that are looked at for one without sessions, while there are rows that nobody has had: so a tunnel costs no more. */
+const LOOKS = 8;
 
 /** A row that belongs to a tunnel. */
 export interface OwnedRow {
@@ -51,18 +53,19 @@ export class TunnelRows {
       return own;
     }
     const isFresh = this.#fresh < this.#counters.tunnels;
-    const used = this.#left.size >= this.#kept || !isFresh ? this.#takeQuiet() : null;
+    const used = this.#left.size >= this.#kept || !isFresh ? this.#takeQuiet(isFresh ? LOOKS : this.#left.size) : null;
     if (used !== null || !isFresh) return used;
     return { row: this.#fresh++ as TunnelRow, before: null };
   }
 
-  /** The row of the tunnel that went first and has no sessions left. */
-  #takeQuiet(): OwnedRow | null {
-    for (const [owner, { row }] of this.#left) {
-      const before = this.#counters.tunnel(row);
-      if (sessionsUnderWay(before) > 0) continue;
+  /** The row of a tunnel that is gone and has no sessions left, the first gone first, of so many; others go to the end. */
+  #takeQuiet(looks: number): OwnedRow | null {
+    for (const [owner, owned] of this.#left) {
+      if (looks-- === 0) break;
       this.#left.delete(owner);
-      return { row, before };
+      const before = this.#counters.tunnel(owned.row);
+      if (sessionsUnderWay(before) === 0) return { row: owned.row, before };
+      this.#left.set(owner, owned);
     }
     return null;
   }
