@@ -62,6 +62,41 @@ export function errnoName(code: number): string {
   return names.get(code) ?? `errno ${code}`;
 }
 
+const words: Readonly<Record<string, string>> = {
+  EPERM: "permission denied",
+  ENOENT: "no such file",
+  EAGAIN: "no room for now",
+  ENOMEM: "out of memory",
+  EACCES: "permission denied",
+  ENFILE: "too many open files on this host",
+  EMFILE: "too many open files",
+  EPIPE: "connection closed",
+  EADDRINUSE: "the address is in use",
+  EADDRNOTAVAIL: "the address is not available",
+  EAFNOSUPPORT: "this host has no such kind of address",
+  ENETDOWN: "the network is down",
+  ENETUNREACH: "the network is unreachable",
+  ECONNABORTED: "connection aborted",
+  ECONNRESET: "connection reset",
+  ENOBUFS: "no buffer space",
+  ENOTCONN: "not connected",
+  ETIMEDOUT: "no answer in time",
+  ECONNREFUSED: "connection refused",
+  EHOSTDOWN: "the host is down",
+  EHOSTUNREACH: "the host is unreachable",
+};
+
+/**
+ * What an errno value says to people who read a log.
+ *
+ * @param code A positive errno value.
+ * @returns Some words, such as `connection refused`, or what {@linkcode errnoName} says where there are none.
+ */
+export function errnoWords(code: number): string {
+  const name = errnoName(code);
+  return words[name] ?? name;
+}
+
 /** A system call that failed where the program cannot simply go on. */
 export class SystemError extends Error {
   /** The call, such as `bind`. */

@@ -7,7 +7,6 @@ import { accept } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "../core/client/relay/client_proxy_conn.ts";
 import { LocalConnector } from "../core/client/relay/local_connector.ts";
-import { LocalTarget } from "../core/client/relay/local_target.ts";
 import { proxyId, type SessionNo, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import {
   decodeStartNoticesRsp,
@@ -28,6 +27,7 @@ import type { Notices } from "../core/relay/proxy_conn.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { accepted, listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";
+import { targetAt } from "./support/targets.ts";
 import { quietSurroundings } from "./support/surroundings.ts";
 
 /** The tunnel whose sessions these are. */
@@ -57,7 +57,7 @@ class Scene {
       borrowConnector: () => new LocalConnector(stage.loop),
       returnConnector() {},
       // tunnel 1 is there, tunnel 2 has no LocalServer, and there is no other
-      targetOf: (tunnel) => new LocalTarget(tunnel === 1 ? [this.#address] : tunnel === 2 ? [nobody()] : []),
+      targetOf: (tunnel) => targetAt(tunnel === 1 ? [this.#address] : tunnel === 2 ? [nobody()] : []),
       rowOf: (tunnel) => tunnel as number as TunnelRow,
       free: (_proxy, session) => this.told.push(`free ${session}`),
       shutdownPeer: (_proxy, session, total) => this.told.push(`end ${session} ${total}`),

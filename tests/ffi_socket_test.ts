@@ -1,7 +1,7 @@
 // Stream sockets of the kernel, as ffi/ gives them to the program.
 
 import { close, type Descriptor } from "../ffi/descriptor.ts";
-import { checked, Errno, errnoName, SystemError } from "../ffi/errno.ts";
+import { checked, Errno, errnoName, errnoWords, SystemError } from "../ffi/errno.ts";
 import { libc } from "../ffi/libc.ts";
 import {
   accept,
@@ -224,6 +224,7 @@ Deno.test("a failed call is told with its name, its errno and what was being don
   assertEquals(error.message, "Cannot bind: EADDRINUSE while listening on 0.0.0.0:80");
   assertEquals([error.call, error.code, checked(7, "bind", "x")], ["bind", 98, 7]);
   assertEquals([errnoName(11), errnoName(2), errnoName(250)], ["EAGAIN", "ENOENT", "errno 250"]);
+  assertEquals([errnoWords(111), errnoWords(88), errnoWords(250)], ["connection refused", "ENOTSOCK", "errno 250"]);
 });
 
 Deno.test("closing what is not open is an errno, not an exception", () => {

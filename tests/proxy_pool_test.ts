@@ -61,6 +61,7 @@ class Scene {
   /** What was asked for and is good, oldest first. */
   readonly #asked = new Map<ProxyId, Ticket>();
   /** What went by the ctl_conn. */
+  givenUp = 0;
   readonly told: string[] = [];
   /** PublicConns that have no ProxyConn, as the acceptor is told. */
   waiting = 0;
@@ -83,6 +84,7 @@ class Scene {
     const owner = {
       request: (pool: ProxyPool) => void this.#tickets.issue(this.#holder(pool)),
       watch: (pool: ProxyPool) => sweep.watch(pool),
+      onGivenUp: () => void this.givenUp++,
     };
     const rules = { descriptors: Infinity, maxConnections: Array(GRANT + 1).fill(maxConnections), poolCount };
     this.counts.count(Held.CLIENTS, GRANT, 1);

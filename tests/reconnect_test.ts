@@ -49,7 +49,7 @@ Deno.test("a client that is there before its server, and after it, gets the same
     `tunnels:\n  - { name: fixed, remote_port: ${fixedPort}, ${local} }\n  - { name: picked, ${local} }\n`,
   );
   const client = stack.use(startClient(ctlPort, [`--config=${config}`, "--drain_timeout=1s"]));
-  await client.line(/Not connected to the server .*ECONNREFUSED/);
+  await client.line(/Not connected to the server .*connection refused/);
 
   const serverFlags = [`--ctl_port=${ctlPort}`, `--proxy_port=${proxyPort}`, "--drain_timeout=1s"];
   const first = await startServer(serverFlags);

@@ -1,7 +1,7 @@
 // Connecting to whichever of several addresses answers first (RFC 8305): each gets a head start over the next. It knows
 // neither what the addresses belong to nor for how long the whole may take.
 import type { Descriptor } from "../../ffi/descriptor.ts";
-import { Errno, errnoName } from "../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { takeSocketError } from "../../ffi/socket.ts";
 import { formatAddress, type SocketAddress } from "../../ffi/socket_address.ts";
 import { beginConnect } from "../reactor/begin_connect.ts";
@@ -87,8 +87,8 @@ export class AddressRace implements Task, TimerTarget {
   /** Why a race was lost, for people: what befell the only address, or each of them. */
   reason(): string {
     const [first, ...others] = this.errors;
-    if (others.every((code) => code === first)) return errnoName(first);
-    return this.errors.map((code, place) => `${formatAddress(this.#addresses[place])} ${errnoName(code)}`).join(", ");
+    if (others.every((code) => code === first)) return errnoWords(first);
+    return this.errors.map((code, place) => `${formatAddress(this.#addresses[place])}: ${errnoWords(code)}`).join(", ");
   }
 
   /**

@@ -15,6 +15,7 @@ import {
   type ControlConfig,
   FIRST_RELAY,
   type GateMessage,
+  type LocalConfig,
   postedAddresses,
   type RelayConfig,
   type ResolvedMessage,
@@ -29,9 +30,9 @@ import {
  */
 export async function runClient(config: ClientConfig): Promise<void> {
   const relays = Array.from({ length: config.workThreadNums }, (_, index) => FIRST_RELAY + index);
-  const locals = config.tunnels.map(({ localServer }) => {
+  const locals = config.tunnels.map(({ name, localServer }): LocalConfig => {
     const addresses = fixedAddresses(localServer);
-    return addresses === null ? null : postedAddresses(addresses);
+    return { name, local: formatEndpoint(localServer), fixed: addresses === null ? null : postedAddresses(addresses) };
   });
   warnOfAbsentSockets(config);
   const counters = new RelayCounters(relays.length, locals.length + 1);

@@ -41,14 +41,24 @@ export interface ControlConfig {
   readonly heartbeatTimeoutMs: number;
 }
 
+/** One tunnel, as the relay Workers need it. */
+export interface LocalConfig {
+  /** Its name. */
+  readonly name: string;
+  /** Its LocalServer, for people. */
+  readonly local: string;
+  /** The LocalServer's addresses; null for a host name. */
+  readonly fixed: readonly PostedAddress[] | null;
+}
+
 /** For a relay Worker. */
 export interface RelayConfig {
   /** Which of them it is, from 0. */
   readonly index: number;
   /** How many there are. */
   readonly relays: number;
-  /** The addresses of each tunnel's LocalServer, in the order to try; null for a host name. */
-  readonly locals: readonly (readonly PostedAddress[] | null)[];
+  /** The tunnels. */
+  readonly locals: readonly LocalConfig[];
   /** Memory of the counters, which have one row more than there are tunnels. */
   readonly counters: SharedArrayBuffer;
   /** Ms for which a half-closed session may stand still; 0 for ever. */

@@ -1,5 +1,5 @@
 // A ctl_conn: a socket on which frames come and go, with heartbeats and an orderly end. It knows no message's meaning.
-import { Errno, errnoName } from "../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { receive, send, setLongestRepeat, setNoDelay, shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
@@ -182,7 +182,7 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
       if (count < room.length && !this.#socket.hungUp) this.#socket.readable = false;
     } else if (count === -Errno.EAGAIN) this.#socket.readable = false;
     else if (count === 0) this.#lose("closed by the peer");
-    else if (count !== -Errno.EINTR) this.#lose(errnoName(-count));
+    else if (count !== -Errno.EINTR) this.#lose(errnoWords(-count));
   }
 
   #takeMessages(): void {
@@ -208,7 +208,7 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
       const count = send(this.fd, writer.bytes());
       if (count >= 0) writer.consume(count);
       else if (count === -Errno.EAGAIN) this.#socket.writable = false;
-      else if (count !== -Errno.EINTR) return this.#lose(errnoName(-count));
+      else if (count !== -Errno.EINTR) return this.#lose(errnoWords(-count));
     }
     if (writer.length > MOST_UNSENT) this.#lose("the peer does not read");
   }

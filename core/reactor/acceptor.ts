@@ -1,6 +1,6 @@
 // Accepts the connections of one listening socket, also in a process that is out of descriptors.
 import { close, type Descriptor, lowestFree } from "../../ffi/descriptor.ts";
-import { Errno, errnoName } from "../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { accept } from "../../ffi/socket.ts";
 import type { Channel, EventLoop } from "./event_loop.ts";
 import { Timer, type TimerTarget } from "./timer_queue.ts";
@@ -59,7 +59,7 @@ export class Acceptor implements Channel, TimerTarget {
         if (reason !== null) return this.#pauseFor(reason);
       } else if (fd === -Errno.EAGAIN) return;
       // a connection that ended in the queue, or a signal (accept(2))
-      else if (fd !== -Errno.ECONNABORTED && fd !== -Errno.EINTR) return this.#pauseFor(errnoName(-fd));
+      else if (fd !== -Errno.ECONNABORTED && fd !== -Errno.EINTR) return this.#pauseFor(errnoWords(-fd));
     }
   }
 

@@ -1,6 +1,6 @@
 // A notice connection: notices about sessions go from relay Worker to relay Worker, beside the ctl_conn, which they would
 // cross with two more threads on either side. It was a ProxyConn; it carries no payload.
-import { Errno, errnoName } from "../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { receive, send, setLongestRepeat } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import { type Notice, NoticeReader } from "../protocol/notice_reader.ts";
@@ -126,7 +126,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
       const count = send(this.#socket.fd, writer.bytes());
       if (count >= 0) writer.consume(count);
       else if (count === -Errno.EAGAIN) this.#socket.writable = false;
-      else if (count !== -Errno.EINTR) return this.#lose(errnoName(-count));
+      else if (count !== -Errno.EINTR) return this.#lose(errnoWords(-count));
     }
     if (writer.length > MOST_UNSENT) this.#lose("the peer does not read");
   }
@@ -174,13 +174,13 @@ export class NoticeConn implements Task, TimerTarget, Notices {
       return count;
     }
     if (count === -Errno.EAGAIN) this.#socket.readable = false;
-    else if (count !== -Errno.EINTR) this.#lose(count === 0 ? "closed by the peer" : errnoName(-count));
+    else if (count !== -Errno.EINTR) this.#lose(count === 0 ? "closed by the peer" : errnoWords(-count));
     return 0;
   }
 
   /** Its peer has not answered for too long. */
   onPeerGone(): void {
-    this.#lose(errnoName(Errno.ETIMEDOUT));
+    this.#lose(errnoWords(Errno.ETIMEDOUT));
   }
 
   #lose(reason: string): void {

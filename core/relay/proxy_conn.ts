@@ -1,12 +1,13 @@
 // A ProxyConn and its sessions, as both sides see them: the end of a stream, notices that overtake data, reuse, reset.
 // How a session begins differs between the sides and is left to them.
-import { Errno, errnoName } from "../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Task } from "../reactor/event_loop.ts";
 import { Count, placeOf, type TunnelPlace, type TunnelRow } from "./counters.ts";
 import { Relay, type RelayFailure } from "./relay.ts";
 import type { RelaySurroundings } from "./surroundings.ts";
+import type { LogFields } from "../reactor/log_record.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
 /**
@@ -19,6 +20,8 @@ import type { StreamSocket } from "../reactor/stream_socket.ts";
  * - `closed`: for good.
  */
 export type ProxyState = "idle" | "starting" | "relaying" | "finished" | "closed";
+
+const NOBODY: LogFields = {};
 
 /** Where notices to the other side go: the control Worker, which puts them on the ctl_conn. */
 export interface Notices {
@@ -59,6 +62,8 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   protected readonly around: RelaySurroundings;
   /** Where the tunnel of the present session is counted. */
   protected tunnel: TunnelPlace = 0 as TunnelPlace;
+  /** The tunnel and the visitor of the present session, as far as this side knows them; only while debug lines are wanted. */
+  protected who: LogFields = NOBODY;
   /** Who has it, and passes its notices on. */
   protected readonly owner: Owner;
   /** The ctl_conn is gone: ends are told by FIN, and there is no session after this one. */
@@ -98,6 +103,11 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
 
   /** It is closed; for the side to forget it. */
   protected abstract onClosed(): void;
+
+  /** Writes a debug line about the present session, if such lines are wanted. */
+  protected debug(message: string, detail: string): void {
+    this.around.debug(message, this.id, this.session, this.who, detail);
+  }
 
   /** Takes up a session whose start is known; its directions are shut until the side opens them. */
   protected beginSession(session: SessionNo, row: TunnelRow): void {
@@ -152,7 +162,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     const { around, relay } = this;
     if (around.debugging) {
       const bytes = `${relay.out.moved} bytes to the ProxyConn, ${relay.in.moved} from it`;
-      around.debug("Session has ended", this.id, this.session, bytes);
+      this.debug("Session has ended", bytes);
     }
     // a FIN, either way and read or not, means that there is no session after this one
     if (this.#orphaned || relay.in.sourceEnded || this.socket.hungUp) this.close();
@@ -235,7 +245,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     if (this.state === "closed") return;
     // a session that has finished here is counted; its reset at the other end only costs the ProxyConn
     if (this.inSession) this.around.counters[this.tunnel + Count.sessionsReset]++;
-    this.around.debug("Session is reset", this.id, this.session, `${side}: ${errnoName(code)}`);
+    if (this.around.debugging) this.debug("Session is reset", `${side}: ${errnoWords(code)}`);
     if (!this.#orphaned && this.session !== 0) this.owner.reset(this.id, this.session, this.relay.out.moved);
     this.#dropEndpoint(true);
     this.socket.reset();

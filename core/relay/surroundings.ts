@@ -1,6 +1,7 @@
 // What the sessions of one relay Worker share: its loop, its pipes, its counters, and a way to speak of one connection.
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
+import type { LogFields } from "../reactor/log_record.ts";
 import type { ReactorContext } from "../reactor/reactor_worker.ts";
 import { FramePort } from "./frame_port.ts";
 import { PipePool } from "./pipe_pool.ts";
@@ -17,8 +18,13 @@ export interface RelaySurroundings {
   readonly counters: Float64Array;
   /** Whether debug lines are wanted: ask before building one on the hot path. */
   readonly debugging: boolean;
-  /** Writes a debug line about one connection, if such lines are wanted. */
-  debug(message: string, proxy: ProxyId, session: SessionNo, detail: string): void;
+  /**
+   * Writes a debug line about one connection, if such lines are wanted. All lines of one, on both sides, have the same
+   * `connection`: the numbers of its ProxyConn and session.
+   *
+   * @param who The tunnel and the visitor, as far as this side knows them.
+   */
+  debug(message: string, proxy: ProxyId, session: SessionNo, who: LogFields, detail: string): void;
 }
 
 /**
@@ -36,8 +42,8 @@ export function surroundingsOf(context: ReactorContext, counters: Float64Array, 
     frames: new FramePort(),
     counters,
     debugging,
-    debug(message, proxy, session, detail) {
-      if (debugging) context.log("debug", message, { proxy, session, detail });
+    debug(message, proxy, session, who, detail) {
+      if (debugging) context.log("debug", message, { connection: `${proxy}-${session}`, ...who, detail });
     },
   };
 }

@@ -1,6 +1,6 @@
 // The server's supervisor, in the main isolate: it opens the two ports, starts the Workers, and ends the program.
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
-import { Errno, errnoName } from "../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { resolveHost } from "../../ffi/resolve.ts";
 import { listenOn, localAddress } from "../../ffi/socket.ts";
 import { formatAddress, ipOf, isLoopback, portOf, type SocketAddress, withPort } from "../../ffi/socket_address.ts";
@@ -175,6 +175,6 @@ function openListener(address: SocketAddress, setting: string): Descriptor {
     case Errno.EADDRNOTAVAIL:
       throw new StartError(`Cannot open ${where}: ${shown} is not an address of this host`);
     default:
-      throw new StartError(`Cannot open ${where}: ${errnoName(-fd)} (${shown})`);
+      throw new StartError(`Cannot open ${where}: ${errnoWords(-fd)} (${shown})`);
   }
 }

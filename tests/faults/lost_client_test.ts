@@ -225,7 +225,7 @@ async function findsServer(): Promise<void> {
   await names.set(HOST, SERVER_HOST);
   await fails(/out of reach/);
   await network.mend();
-  await fails(/ECONNREFUSED/);
+  await fails(/connection refused/);
   let up = nextUp();
   const first = await startAt(SERVER_HOST);
   await worksAt(SERVER_HOST, up);

@@ -2,7 +2,7 @@
 
 import { resetConn, writeAll } from "./conns.ts";
 
-/** Forwards every connection to its port to another port of 127.0.0.1. */
+/** Forwards every connection to its port to another one. */
 export class Forwarder implements AsyncDisposable {
   /** Where it listens, on 127.0.0.1. */
   readonly port: number;
@@ -11,16 +11,16 @@ export class Forwarder implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   #frozen: PromiseWithResolvers<void> | null = null;
 
-  /** Starts to forward to `target`. */
-  constructor(target: number) {
+  /** Starts to forward to the port `target` of `hostname`. */
+  constructor(target: number, hostname = "127.0.0.1") {
     this.port = this.#listener.addr.port;
-    this.#accepting = this.#accept(target);
+    this.#accepting = this.#accept(target, hostname);
   }
 
-  async #accept(target: number): Promise<void> {
+  async #accept(port: number, hostname: string): Promise<void> {
     for await (const near of this.#listener) {
       try {
-        const far = await Deno.connect({ hostname: "127.0.0.1", port: target });
+        const far = await Deno.connect({ hostname, port });
         this.#conns.add(near).add(far);
         void this.#pipe(near, far);
         void this.#pipe(far, near);

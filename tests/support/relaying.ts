@@ -1,7 +1,7 @@
 // One session on the server, relaying both ways, for tests of what watches over sessions. The test plays the client, the
 // PublicClient and time.
 
-import type { ProxyId, SessionNo } from "../../core/protocol/ids.ts";
+import type { ControlId, ProxyId, SessionNo } from "../../core/protocol/ids.ts";
 import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../../core/protocol/proxy_frame.ts";
 import { Count, placeOf, RelayCounters, type TunnelRow } from "../../core/relay/counters.ts";
 import { PipePool } from "../../core/relay/pipe_pool.ts";
@@ -48,6 +48,7 @@ export class RelayingSession {
     const counts = new ConnectionCounts(1);
     const rules = { descriptors: Infinity, maxConnections: [Infinity], poolCount: 1 };
     const owner = {
+      control: 1 as ControlId,
       account: new TokenAccount(0, counts, new TokenShares(rules, counts)),
       onIdle() {},
       onUnfreed() {},

@@ -1,5 +1,5 @@
 // The client's link to its server: resolving, connecting, logging in, and beginning anew with back-off when it breaks.
-import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../../ffi/errno.ts";
 import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
 import { newInstance } from "../../protocol/auth.ts";
 import { CtlConn, type CtlConnOwner } from "../../protocol/ctl_conn.ts";
@@ -190,7 +190,7 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
     const what = errors.map((code, place) => {
       const silent = SILENCE.includes(code);
       if (!silent) this.#answered = true;
-      return `${formatAddress(addresses[place])} ${silent ? "is out of reach:" : "answers"} ${errnoName(code)}`;
+      return `${formatAddress(addresses[place])}${silent ? " is out of reach" : ""}: ${errnoWords(code)}`;
     }).join(", ");
     this.#failed(this.#notNew === "" ? what : `${what}; an address from before, as ${this.#notNew}`);
   }

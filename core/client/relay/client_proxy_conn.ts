@@ -91,13 +91,18 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
       if (req.session !== this.session + 1) throw new ProtocolError(`Session ${req.session} after ${this.session}`);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.around.debug("ProxyConn breaks the protocol", this.id, this.session, error.message);
+      this.debug("ProxyConn breaks the protocol", error.message);
       return this.close();
     }
     this.beginSession(req.session, this.owner.rowOf(req.tunnel));
     if (req.ask && !this.#respond(START_ALIVE)) return;
+    const target = this.owner.targetOf(req.tunnel);
+    if (this.around.debugging) {
+      this.who = { name: target.name };
+      this.debug("Session begins", `connecting to ${target.local}`);
+    }
     this.#connector = this.owner.borrowConnector();
-    this.#connector.start(this.owner.targetOf(req.tunnel), this);
+    this.#connector.start(target, this);
   }
 
   #startNotices(): void {
@@ -142,7 +147,7 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
 
   /** There is no LocalServer. Payload may be under way, so this ProxyConn ends with the session. */
   onLocalRefused(reason: string): void {
-    this.around.debug("LocalServer refuses", this.id, this.session, reason);
+    this.debug("LocalServer refuses", reason);
     if (!this.#respond(START_REFUSED)) return;
     this.around.counters[this.tunnel + Count.sessionsRefused]++;
     this.close();

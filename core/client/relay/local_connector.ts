@@ -1,5 +1,5 @@
 // Connects to a LocalServer: finds out where it is, and tries its addresses until one answers or the time is over.
-import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../../ffi/errno.ts";
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import { keepUrgentInline, setNoDelay } from "../../../ffi/socket.ts";
 import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
@@ -94,7 +94,9 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
 
   /** The gate is barred. */
   onBarred(): void {
-    this.#refuse(LOOP_REASON);
+    // the supervisor has said so
+    this.#end();
+    this.#events!.onLocalRefused(LOOP_REASON);
   }
 
   #begin(): void {
@@ -158,7 +160,7 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
   onTimer(): void {
     const leftMs = this.#deadline - this.#loop.now;
     if (leftMs <= 0) {
-      const reason = this.#state === "resolving" ? "the resolver does not answer" : errnoName(Errno.ETIMEDOUT);
+      const reason = this.#state === "resolving" ? "the resolver does not answer" : errnoWords(Errno.ETIMEDOUT);
       this.#race.cancel();
       return this.#refuse(reason);
     }
@@ -171,6 +173,7 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
 
   #refuse(reason: string): void {
     this.#end();
+    this.#target!.refused(reason);
     this.#events!.onLocalRefused(reason);
   }
 

@@ -9,6 +9,22 @@ export interface LocalTargetWaiter {
   onTargetResolved(): void;
 }
 
+/** What a target needs of its Worker. */
+export interface LocalTargetEvents {
+  /** Asks the supervisor what the name means now; the answer comes by {@linkcode LocalTarget.onAnswer}. */
+  ask(): void;
+  /** A visitor could not be connected; why, for people. */
+  onRefused(reason: string): void;
+}
+
+/** How a tunnel and its LocalServer are called. */
+export interface LocalPlan {
+  /** The tunnel's name. */
+  readonly name: string;
+  /** The LocalServer as the user wrote it. */
+  readonly local: string;
+}
+
 /** See the file's head. One thread. */
 export class LocalTarget {
   /** Whether sessions may connect there. */
@@ -21,24 +37,36 @@ export class LocalTarget {
   #good = "";
   /** When they were told, in ms of the loop's clock. */
   #toldAt: number;
-  readonly #ask: () => void;
+  /** The tunnel's name. */
+  readonly name: string;
+  /** The LocalServer as the user wrote it. */
+  readonly local: string;
+  readonly #events: LocalTargetEvents;
   readonly #waiters = new Set<LocalTargetWaiter>();
 
   /**
    * Makes a target.
    *
-   * @param fixed Its addresses, when it has no name that could mean others tomorrow; or null.
-   * @param ask Asks the supervisor what the name means now; the answer comes by {@linkcode onAnswer}.
+   * @param plan The tunnel's name, and its LocalServer as the user wrote it.
+   * @param fixed Its addresses, when it has no host name that could mean others tomorrow; or null.
+   * @param events What it needs of its Worker.
    */
-  constructor(fixed: readonly SocketAddress[] | null, ask: () => void = () => {}) {
+  constructor({ name, local }: LocalPlan, fixed: readonly SocketAddress[] | null, events: LocalTargetEvents) {
+    this.name = name;
+    this.local = local;
     this.addresses = fixed ?? [];
     this.#toldAt = fixed === null ? -Infinity : Infinity;
-    this.#ask = ask;
+    this.#events = events;
   }
 
   /** Whether there is no name that could mean something else tomorrow. */
   get isFixed(): boolean {
     return this.#toldAt === Infinity;
+  }
+
+  /** A visitor could not be connected; why, for people. */
+  refused(reason: string): void {
+    this.#events.onRefused(reason);
   }
 
   /** A connection to one of the addresses stands: that one is tried first from now on. */
@@ -61,7 +89,7 @@ export class LocalTarget {
   /** Asks what the name means now. One question serves all waiters. */
   ask(waiter: LocalTargetWaiter): void {
     this.#waiters.add(waiter);
-    if (this.#waiters.size === 1) this.#ask();
+    if (this.#waiters.size === 1) this.#events.ask();
   }
 
   /** A waiter waits no more. */

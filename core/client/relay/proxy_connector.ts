@@ -1,6 +1,6 @@
 // Connects a new ProxyConn to the server's proxy port and shows the ticket there.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
-import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../../ffi/errno.ts";
 import { send, takeSocketError } from "../../../ffi/socket.ts";
 import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { ProxyId } from "../../protocol/ids.ts";
@@ -114,7 +114,7 @@ export class ProxyConnector implements Task, TimerTarget {
     this.#socket = null;
     if (this.#loop.now + RETRY_MS < this.#deadline) return this.#loop.setTimer(this.#timer, RETRY_MS);
     this.#loop.timers.clear(this.#timer);
-    this.#events.onProxyFailed(this, errnoName(code));
+    this.#events.onProxyFailed(this, errnoWords(code));
   }
 
   /** Time to try again, or time over. */

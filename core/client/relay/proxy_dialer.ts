@@ -1,5 +1,5 @@
 // What the server has asked a relay Worker of the client for: it is connected as far as there are descriptors, and waits beyond.
-import { type SocketAddress, withPort } from "../../../ffi/socket_address.ts";
+import { formatAddress, type SocketAddress, withPort } from "../../../ffi/socket_address.ts";
 import type { ProxyId } from "../../protocol/ids.ts";
 import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
@@ -12,7 +12,7 @@ import { ProxyConnector, type ProxyConnectorEvents, type ProxyRequest, TICKET_MS
 /** ProxyConns that are connected at the same time, and as many requests wait: beyond that the server will ask again. */
 const MOST_CONNECTORS = 4096;
 /** Lines a minute about ProxyConns that could not be connected. */
-const FAILURE_LINES = 10;
+const FAILURE_LINES = 1;
 
 /** Who wants the connections. */
 export interface ProxyDialerEvents {
@@ -112,7 +112,11 @@ export class ProxyDialer implements ProxyConnectorEvents {
   /** The server will ask again if it still needs it. */
   onProxyFailed({ proxy }: ProxyConnector, reason: string): void {
     this.#connectors.delete(proxy);
-    this.#failures.log("warning", "Cannot connect a ProxyConn to the server", { proxy, reason });
+    const { counters } = this.#around;
+    const isServed = counters[Count.proxyConnsOpened] > counters[Count.proxyConnsClosed];
+    const address = this.#address === null ? "unknown" : formatAddress(this.#address);
+    const what = `${address} (proxy_port) cannot be reached; is it open in the firewall?`;
+    this.#failures.log("warning", isServed ? what : `${what} Nobody is served`, { reason });
     this.dial();
   }
 }

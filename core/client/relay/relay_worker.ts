@@ -2,6 +2,7 @@
 import type { SocketAddress } from "../../../ffi/socket_address.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
+import { LogLimit } from "../../reactor/log_limit.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { RelayCounters, type TunnelRow } from "../../relay/counters.ts";
@@ -54,15 +55,22 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   readonly #targets: readonly LocalTarget[];
   readonly #loops: LoopWatch;
   /** Of a tunnel that a server names and that is not there. */
-  readonly #nowhere = new LocalTarget([]);
+  readonly #nowhere = new LocalTarget({ name: "unknown", local: "unknown" }, [], { ask() {}, onRefused() {} });
   #serverAddresses: readonly SocketAddress[] = [];
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
     this.relays = config.relays;
-    this.#targets = config.locals.map((fixed, place) => {
-      const ask = () => context.report({ kind: "resolve-local", tunnel: place } satisfies ResolveReport);
-      return new LocalTarget(fixed === null ? null : addressesOf(fixed), ask);
+    this.#targets = config.locals.map((plan, place) => {
+      const { name, local, fixed } = plan;
+      let limit: LogLimit | null = null;
+      return new LocalTarget(plan, fixed === null ? null : addressesOf(fixed), {
+        ask: () => context.report({ kind: "resolve-local", tunnel: place } satisfies ResolveReport),
+        onRefused(reason) {
+          limit ??= new LogLimit(context, 1);
+          limit.log("warning", "Local service cannot be reached", { name, local, reason });
+        },
+      });
     });
     const counters = new RelayCounters(config.relays, config.locals.length + 1, config.counters).block(config.index);
     this.#loops = new LoopWatch(counters, config.locals.length, config.relays, (tunnel) => {

@@ -1,6 +1,6 @@
 // The acceptor Worker of the server: it listens on every public port and deals connections out to the relay Workers.
 import { close, type Descriptor } from "../../../ffi/descriptor.ts";
-import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../../ffi/errno.ts";
 import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from "../../../ffi/socket.ts";
 import { formatAddress, IP_WORDS, portOf, withPort } from "../../../ffi/socket_address.ts";
 import { type AddressRange, addressRanges } from "../../protocol/address_range.ts";
@@ -161,7 +161,7 @@ class ServerAcceptor implements Reactor {
     // half of all is never too many, and then nothing need be counted
     const hasRoom = used * 2 < full || used + this.#room.waiting(this.#dealt) < full;
     // one visitor after the other is better than none, however few descriptors there are
-    if (!hasRoom && this.#counts.inAll() > 0) return errnoName(Errno.EMFILE);
+    if (!hasRoom && this.#counts.inAll() > 0) return errnoWords(Errno.EMFILE);
     return this.#shares.hasRoom(grant) ? null : "the token has its share of the descriptors";
   }
 

@@ -1,5 +1,5 @@
 // The ControlMap: every client that is logged in, its tunnels, and which ports they have or want.
-import { Errno, errnoName } from "../../../ffi/errno.ts";
+import { Errno, errnoWords } from "../../../ffi/errno.ts";
 import { type AddressRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
@@ -347,7 +347,7 @@ function whyNotOpen(port: number, code: number, { ctlPort, proxyPort }: ControlM
     case Errno.EACCES:
       return `Port ${port} may not be opened by the server's user`;
     default:
-      return `Port ${port} cannot be opened: ${errnoName(code)}`;
+      return `Port ${port} cannot be opened: ${errnoWords(code)}`;
   }
 }
 

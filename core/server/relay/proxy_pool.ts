@@ -29,6 +29,8 @@ export interface ProxyPoolOwner {
   request(pool: ProxyPool): void;
   /** The pool has something that may expire, and is to be swept. */
   watch(pool: ProxyPool): void;
+  /** A PublicConn is about to be closed because no ProxyConn came for it in time. */
+  onGivenUp(pool: ProxyPool, conn: PublicConn): void;
 }
 
 /** See the file's head. One thread. */
@@ -239,6 +241,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     for (;;) {
       const conn = this.#queue.expired(now - PUBLIC_WAIT_MS);
       if (conn === null) break;
+      this.#owner.onGivenUp(this, conn);
       conn.giveUp();
     }
     this.#closeUnfreed(now);

@@ -1,6 +1,9 @@
 // A relay Worker of the server: PublicConn <-> ProxyConn.
+import { localAddress } from "../../../ffi/socket.ts";
+import { formatAddress } from "../../../ffi/socket_address.ts";
 import type { ControlId } from "../../protocol/ids.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
+import { LogLimit } from "../../reactor/log_limit.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { StreamSocket } from "../../reactor/stream_socket.ts";
 import { RelayCounters } from "../../relay/counters.ts";
@@ -35,6 +38,9 @@ import { Tickets } from "./tickets.ts";
 import { WaitingRoom } from "../waiting_room.ts";
 import { CONTROL, MOST_TUNNELS, type RelayConfig } from "../worker_config.ts";
 
+/** Lines a minute about visitors who are given up. */
+const GIVEN_UP_LINES = 3;
+
 class ServerRelay implements Reactor, ProxyPoolOwner {
   readonly #context: ReactorContext;
   readonly #config: RelayConfig;
@@ -43,6 +49,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
   readonly #sweep: Sweep;
   readonly #tickets: Tickets<ProxyPool>;
   readonly #drain: DrainWatch;
+  readonly #givenUp: LogLimit;
   readonly #room: WaitingRoom;
   readonly #counts: ConnectionCounts;
   readonly #shares: TokenShares;
@@ -61,6 +68,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
       sendNeedProxy(context.mailbox, CONTROL, control, proxy, config.index, ticket);
     });
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
+    this.#givenUp = new LogLimit(context, GIVEN_UP_LINES);
     new PeerSweep(context.loop);
     new HalfCloseWatch(context, config.halfCloseTimeoutMs);
   }
@@ -162,6 +170,18 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
 
   watch(pool: ProxyPool): void {
     this.#sweep.watch(pool);
+  }
+
+  onGivenUp({ control }: ProxyPool, { socket }: PublicConn): void {
+    const port = localAddress(socket.fd);
+    this.#givenUp.log(
+      "warning",
+      "A visitor is given up: its client makes no data connection; can it reach the proxy_port?",
+      {
+        client: control,
+        public: port === null ? "unknown" : formatAddress(port),
+      },
+    );
   }
 
   onMessage(): void {}

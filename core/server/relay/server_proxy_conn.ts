@@ -1,7 +1,9 @@
 // A ProxyConn on the server: it starts sessions for PublicConns, and waits for the client to free it after each.
 import { Errno } from "../../../ffi/errno.ts";
-import { unsentBytes } from "../../../ffi/socket.ts";
-import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
+import type { Descriptor } from "../../../ffi/descriptor.ts";
+import { localAddress, peerAddress, unsentBytes } from "../../../ffi/socket.ts";
+import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
+import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import {
   decodeStartRsp,
   encodeStartNoticesReq,
@@ -37,6 +39,8 @@ const rsp = newStartRsp();
 
 /** Who owns the server's ProxyConns. */
 export interface ServerProxyOwner extends Notices {
+  /** The client. */
+  readonly control: ControlId;
   /** Where it is counted while it has no PublicConn. */
   readonly account: TokenAccount;
   /** It is idle and may be used again. */
@@ -110,6 +114,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     this.#freed = false;
     this.beginSession(session, conn.row);
     this.attach(conn.socket);
+    if (this.around.debugging) this.#introduce(conn.socket.fd);
     encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, asks ? START_ASK : 0);
     if (!this.around.frames.send(this.socket, reqBytes, !asks && conn.socket.hasInput)) {
       this.#discard();
@@ -119,6 +124,13 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     else this.#trust();
     this.pumpSession();
     return true;
+  }
+
+  #introduce(fd: Descriptor): void {
+    const [visitor, port] = [peerAddress(fd), localAddress(fd)];
+    const shown = (address: SocketAddress | null) => address === null ? "unknown" : formatAddress(address);
+    this.who = { client: this.owner.control, public: shown(port), visitor: shown(visitor) };
+    this.debug("Session begins", "a visitor has come");
   }
 
   /**
@@ -167,7 +179,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
         decodeStartRsp(this.around.frames.frame, rsp);
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
-        this.around.debug("ProxyConn breaks the protocol", this.id, this.session, error.message);
+        this.debug("ProxyConn breaks the protocol", error.message);
         return this.fail({ side: "proxy", code: Errno.ECONNRESET });
       }
       if (rsp.session !== this.session) return this.fail({ side: "proxy", code: Errno.ECONNRESET });
@@ -218,7 +230,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   }
 
   #discard(): void {
-    this.around.debug("ProxyConn does not answer", this.id, this.session, "taking another one");
+    this.debug("ProxyConn does not answer", "taking another one");
     this.endpoint = null;
     this.around.counters[this.tunnel + Count.sessionsOpened]--;
     this.socket.reset();
