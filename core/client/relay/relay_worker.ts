@@ -67,7 +67,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
       return new LocalTarget(plan, fixed === null ? null : addressesOf(fixed), {
         ask: () => context.report({ kind: "resolve-local", tunnel: place } satisfies ResolveReport),
         onRefused(reason) {
-          limit ??= new LogLimit(context, 1);
+          limit ??= new LogLimit(context, { lines: 1, counted: "visitors" });
           limit.log("warning", "Local service cannot be reached", { name, local, reason });
         },
       });

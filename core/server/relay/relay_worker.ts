@@ -68,7 +68,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
       sendNeedProxy(context.mailbox, CONTROL, control, proxy, config.index, ticket);
     });
     this.#drain = new DrainWatch(context, counters, () => this.#waiting());
-    this.#givenUp = new LogLimit(context, GIVEN_UP_LINES);
+    this.#givenUp = new LogLimit(context, { lines: GIVEN_UP_LINES });
     new PeerSweep(context.loop);
     new HalfCloseWatch(context, config.halfCloseTimeoutMs);
   }
