@@ -76,9 +76,9 @@ testOnStage("each rule has a line a minute at most, which counts those that it r
   come(100, ALICE, OTHER);
   come(100, BOB, BOBS);
   const [tunnel, token, server] = [
-    "PublicClients are refused by max_connections_per_tunnel token=alice limit=3",
-    "PublicClients are refused by max_connections token=alice limit=5",
-    "PublicClients are refused by max_connections limit=9",
+    "Visitors are refused by max_connections_per_tunnel token=alice limit=3",
+    "Visitors are refused by max_connections token=alice limit=5",
+    "Visitors are refused by max_connections limit=9",
   ];
   assertEquals(lines.splice(0), [
     `${tunnel} port=7 refused=1`,

@@ -57,7 +57,7 @@ Deno.test("a visitor after a long pause loses no byte, whether its ProxyConn ans
   await soon("those who are asked answer", Promise.all([1, 50_000, 0, 2_000_000].map((bytes) => visit(near, bytes))));
 
   const visits = [0, 1, 1_000_000].map((bytes) => visit(far, bytes));
-  const [line] = await server.line(/ProxyConn does not answer.*/);
+  const [line] = await server.line(/Data connection does not answer.*/);
   assertMatch(line, /taking another one/);
   asleep.kill("SIGCONT");
   await soon("who was not answered is served by another ProxyConn", Promise.all(visits));

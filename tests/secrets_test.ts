@@ -38,7 +38,7 @@ Deno.test("no log of any level and no command line has a token in it, through lo
   for (const client of [wrong, none]) await client.line(/is not the server's/);
   (await soon("the visitor arrives", acceptFrom(listener))).close();
   await soon("the session ends", visitor.read(new Uint8Array(1)));
-  await server.program.line(/ DEBUG PublicConn has come/);
+  await server.program.line(/ DEBUG Visitor has come/);
   for (const program of [server.program, right]) program.kill("SIGUSR2");
   await server.program.line(/Login has failed/);
   await right.line(/Counters/);

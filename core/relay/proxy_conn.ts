@@ -161,7 +161,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     this.around.counters[this.tunnel + Count.sessionsEnded]++;
     const { around, relay } = this;
     if (around.debugging) {
-      const bytes = `${relay.out.moved} bytes to the ProxyConn, ${relay.in.moved} from it`;
+      const bytes = `${relay.out.moved} bytes to the data connection, ${relay.in.moved} from it`;
       this.debug("Session has ended", bytes);
     }
     // a FIN, either way and read or not, means that there is no session after this one

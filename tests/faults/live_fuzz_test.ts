@@ -130,9 +130,10 @@ Deno.test("peers that are nearly right are closed by the server, and a client's 
   const address = await publicAddress(client);
   await holdingsAfterStart(client);
   const idle = await holdingsAfterStart(program);
-  const refusals = [/Login has failed .*reason=/, /ProxyConn is refused .*reason=/, /Client has gone .*reason=/].map(
-    (refusal) => program.nextLine(refusal, 20_000),
-  );
+  const refusals = [/Login has failed .*reason=/, /Data connection is refused .*reason=/, /Client has gone .*reason=/]
+    .map(
+      (refusal) => program.nextLine(refusal, 20_000),
+    );
   const traffic = new Traffic(address, TRANSFER_BYTES);
   const before = await residentAfterWarmUp();
   const counts = await fuzzServer(random, server);

@@ -113,7 +113,7 @@ tokens:
       await Promise.all(hasty);
       await visitorsAre(server.program, 0, idle);
     }
-    const lines = server.program.output.split("\n").filter((line) => line.includes("PublicClients are refused"));
+    const lines = server.program.output.split("\n").filter((line) => line.includes("Visitors are refused"));
     assertEquals(
       lines.map((line) => /by (\w+ (?:token=\w+ )?limit=\d+)/.exec(line)![1]).sort(),
       [

@@ -72,7 +72,7 @@ Deno.test("a token that takes all it can get leaves another one clients, ports a
   // visitors who stay, of whom some wait in the kernel's queue
   const visitors = Array.from({ length: DESCRIPTORS }, () => connectTo(`127.0.0.1:${hers}`));
   for (const visitor of await Promise.all(visitors)) hold(visitor);
-  await program.line(/Cannot accept on a public port; connections wait .*share of the descriptors/);
+  await program.line(/Cannot accept on a public port; visitors wait .*share of the descriptors/);
   const ports = async () => {
     for (let tunnel = 2; tunnel < DESCRIPTORS; tunnel++) await alice.open(tunnel);
   };

@@ -91,7 +91,7 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
       if (req.session !== this.session + 1) throw new ProtocolError(`Session ${req.session} after ${this.session}`);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.debug("ProxyConn breaks the protocol", error.message);
+      this.debug("Data connection breaks the protocol", error.message);
       return this.close();
     }
     this.beginSession(req.session, this.owner.rowOf(req.tunnel));
@@ -147,7 +147,7 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
 
   /** There is no LocalServer. Payload may be under way, so this ProxyConn ends with the session. */
   onLocalRefused(reason: string): void {
-    this.debug("LocalServer refuses", reason);
+    this.debug("Local service refuses", reason);
     if (!this.#respond(START_REFUSED)) return;
     this.around.counters[this.tunnel + Count.sessionsRefused]++;
     this.close();

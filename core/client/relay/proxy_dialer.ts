@@ -76,7 +76,9 @@ export class ProxyDialer implements ProxyConnectorEvents {
     this.#requests.push({ proxy, worker, ticket, deadline: this.#around.loop.now + TICKET_MS });
     this.dial();
     if (this.#requests.length === 0) return;
-    this.#shortage.log("warning", "Too few descriptors for another ProxyConn; visitors wait", { most: this.#most });
+    this.#shortage.log("warning", "Too few descriptors for another data connection; visitors wait", {
+      most: this.#most,
+    });
   }
 
   /**

@@ -152,7 +152,7 @@ class ServerAcceptor implements Reactor {
   }
 
   #onAcceptPaused(reason: string, port: number): void {
-    this.#shortage.log("warning", "Cannot accept on a public port; connections wait", { port, reason });
+    this.#shortage.log("warning", "Cannot accept on a public port; visitors wait", { port, reason });
   }
 
   /** Every PublicConn needs a ProxyConn: as many descriptors as wait for one are as good as in use. */
@@ -168,7 +168,7 @@ class ServerAcceptor implements Reactor {
   #onAccept(fd: Descriptor, door: Door): void {
     if (!this.#admits(door.filter)) {
       close(fd);
-      return noteRefusal(this.#context, door.refusals, "PublicClients are refused by allow or deny", door.fields);
+      return noteRefusal(this.#context, door.refusals, "Visitors are refused by allow or deny", door.fields);
     }
     if (!this.#limits.admits(door.grant, door.place, door.fields)) return void close(fd);
     paceFromAfar(fd);
@@ -186,7 +186,7 @@ class ServerAcceptor implements Reactor {
   #deal(fd: Descriptor, { control, tunnel, row, place }: Door): void {
     if (this.#context.logs("debug")) {
       const peer = formatAddress(lastAddress());
-      this.#context.log("debug", "PublicConn has come", { peer, client: control, tunnel, relay: this.#nextRelay });
+      this.#context.log("debug", "Visitor has come", { peer, client: control, tunnel, relay: this.#nextRelay });
     }
     sendPublicConn(this.#context.mailbox, FIRST_RELAY + this.#nextRelay, fd, control, tunnel, row, place);
     this.#dealt = (this.#dealt + 1) | 0;

@@ -16,7 +16,7 @@ class Limit {
   constructor(context: RefusalContext, rule: string, most: number | null, token: string | null) {
     this.#most = most ?? Infinity;
     this.#context = context;
-    this.#message = `PublicClients are refused by ${rule}`;
+    this.#message = `Visitors are refused by ${rule}`;
     this.#fields = token === null ? { limit: this.#most } : { token, limit: this.#most };
     this.#log = refusalLimit(context);
   }

@@ -23,6 +23,6 @@ export function refusalLimit(context: LogLimitContext): LogLimit {
  */
 export function noteRefusal(context: RefusalContext, limit: LogLimit, message: string, fields: LogFields): void {
   const told = { ...fields, peer: formatAddress(lastAddress()) };
-  if (context.logs("debug")) context.log("debug", "PublicClient is refused", told);
+  if (context.logs("debug")) context.log("debug", "Visitor is refused", told);
   limit.log("info", message, told);
 }

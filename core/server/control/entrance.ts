@@ -139,7 +139,7 @@ export class Entrance implements ProxyGreetingEvents {
 
   /** Somebody who has no business there. */
   onGreetingRefused(reason: string): void {
-    if (this.#context.logs("debug")) this.#context.log("debug", "ProxyConn is refused", { reason });
+    if (this.#context.logs("debug")) this.#context.log("debug", "Data connection is refused", { reason });
   }
 
   /** A slow one is through, or closed. */

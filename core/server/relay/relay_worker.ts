@@ -132,7 +132,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     const pool = this.#tickets.redeem(proxy, ticket);
     if (pool === null) {
       sendBadTicket(this.#context.mailbox, CONTROL, fd);
-      return this.#context.log("debug", "ProxyConn is refused", { reason: `no such ticket for ProxyConn ${proxy}` });
+      return this.#context.log("debug", "Data connection is refused", { reason: "no such ticket", proxy });
     }
     pool.add(proxy, new StreamSocket(this.#context.loop, fd));
   }

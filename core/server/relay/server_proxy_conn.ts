@@ -179,7 +179,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
         decodeStartRsp(this.around.frames.frame, rsp);
       } catch (error) {
         if (!(error instanceof ProtocolError)) throw error;
-        this.debug("ProxyConn breaks the protocol", error.message);
+        this.debug("Data connection breaks the protocol", error.message);
         return this.fail({ side: "proxy", code: Errno.ECONNRESET });
       }
       if (rsp.session !== this.session) return this.fail({ side: "proxy", code: Errno.ECONNRESET });
@@ -230,7 +230,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   }
 
   #discard(): void {
-    this.debug("ProxyConn does not answer", "taking another one");
+    this.debug("Data connection does not answer", "taking another one");
     this.endpoint = null;
     this.around.counters[this.tunnel + Count.sessionsOpened]--;
     this.socket.reset();
