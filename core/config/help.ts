@@ -27,39 +27,43 @@ export function versionText(program: Program): string {
 
 /** What `--help` prints, without a line break at its end. */
 export function helpText(program: Program): string {
-  const rows = rowsOf(program);
-  const flags = rows.filter(({ flag }) => flag !== null).map(({ flag, placeholder, standard, meaning, example }) =>
-    [
-      `  ${flag}=${placeholder}`,
-      ...wrapped(meaning),
-      `      Default: ${standard}. Example: ${flag}=${example}`,
-    ].join("\n")
-  );
-  const keys = rows.filter(({ flag }) => flag === null).map(({ yamlKey, placeholder, standard, meaning, example }) =>
-    [`  ${yamlKey}: ${placeholder}`, ...wrapped(meaning), `      Default: ${standard}. Example: ${example}`].join("\n")
-  );
+  const { name, summary, settings, list, examples } = program;
+  const flags = { config: configFileSetting, ...(list?.asFlags ? list.settings : {}), ...settings };
+  const keys = list === null || list.asFlags ? [] : described(list.settings, (key) => `${list.key}[].${key}`, ": ");
   return [
-    `${versionText(program)}: ${program.summary}`,
+    `${versionText(program)}: ${summary}`,
     "",
-    `Usage: ${program.name} [--flag=value ...]`,
+    `Usage: ${name} [--flag=value ...]`,
     "",
     "Flags:",
-    ...flags,
+    ...described(flags, (key) => `--${key}`, "="),
     "  --help, -h\n      Print this text and exit.",
     "  --version, -v\n      Print the version and exit.",
     "",
     "Underscores and hyphens in flag names are the same, and so are --flag=value and --flag value.",
     "-c FILE is --config=FILE.",
     "Times are written 500ms, 10s or 2m; a bare number counts seconds.",
-    ...(program.list?.asFlags ? flagsOfEntry(program.list) : []),
+    ...(list?.asFlags ? flagsOfEntry(list) : []),
     `The token is the first of --token, --token_file, ${TOKEN_VARIABLE} in the environment, and token or token_file in YAML.`,
     ...(keys.length === 0 ? [] : ["", "In YAML only:", ...keys]),
     "",
     "Examples:",
-    ...program.examples.map((example) => `  ${example}`),
+    ...examples.map((example) => `  ${example}`),
     "",
     "Exit status: 0 after a stop by signal, 1 if something failed, 2 if a setting is wrong.",
   ].join("\n");
+}
+
+/** Each setting with its meaning, what values it takes, its default and an example. */
+function described(settings: SettingsTable, nameOf: (key: string) => string, assign: "=" | ": "): string[] {
+  return Object.entries(settings).map(([key, { value, meaning, example, default: fallback, defaultText }]) =>
+    [
+      `  ${nameOf(key)}${assign}${value.placeholder}`,
+      ...wrapped(meaning),
+      ...wrapped(`Value: ${value.expected}.`),
+      `      Default: ${defaultText ?? fallback ?? "none"}. Example: ${nameOf(key)}${assign}${example}`,
+    ].join("\n")
+  );
 }
 
 function flagsOfEntry({ key, settings }: SettingsList): string[] {
@@ -67,39 +71,6 @@ function flagsOfEntry({ key, settings }: SettingsList): string[] {
     `In YAML, ${Object.keys(settings).join(", ")} are the keys of each entry of the list \`${key}\`;`,
     "the tunnel of the command line takes the place of that list.",
   ];
-}
-
-/** A setting as its user reads of it. */
-interface Row {
-  flag: string | null;
-  yamlKey: string | null;
-  placeholder: string;
-  standard: string;
-  meaning: string;
-  example: string;
-}
-
-function rowsOf({ settings, list }: Program): Row[] {
-  const entry = list === null ? [] : tableRows(list.settings, (key) => `${list.key}[].${key}`);
-  return [
-    ...tableRows({ config: configFileSetting }, () => null),
-    ...(list?.asFlags ? entry : []),
-    ...tableRows(settings, (key) => key),
-    ...(list?.asFlags ? [] : entry.map((row) => ({ ...row, flag: null }))),
-  ];
-}
-
-function tableRows(settings: SettingsTable, yamlKey: (key: string) => string | null): Row[] {
-  return Object.entries(settings).map((
-    [key, { value, meaning, example, defaultText, default: fallback }],
-  ) => ({
-    flag: `--${key}`,
-    yamlKey: yamlKey(key),
-    placeholder: value.placeholder,
-    standard: defaultText ?? fallback ?? "none",
-    meaning,
-    example,
-  }));
 }
 
 /** Breaks a text into indented lines that fit a terminal. */
