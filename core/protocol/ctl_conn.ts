@@ -91,6 +91,11 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
     loop.setTimer(this.#timer, greetingTimeoutMs);
   }
 
+  /** What has come and is in no message; after the end too. */
+  get rest(): Uint8Array {
+    return this.#reader.rest;
+  }
+
   /** When anything came last, in ms of the loop's clock. */
   get lastHeard(): number {
     return this.#lastHeard;

@@ -43,6 +43,11 @@ export abstract class FrameSplitter<Message> {
     return this.#end - this.#start;
   }
 
+  /** What has come in and is in no message yet: a view, good until the next call of another method. */
+  get rest(): Uint8Array {
+    return this.#bytes.subarray(this.#start, this.#end);
+  }
+
   /** Bytes of memory that are held, 4096..65536. */
   get capacity(): number {
     return this.#bytes.length;

@@ -12,6 +12,7 @@ import { AddressRace, type AddressRaceEvents, raceOrder } from "../address_race.
 import { Backoff } from "./backoff.ts";
 import type { Change } from "./change_watch.ts";
 import { LinkDoubt } from "./link_doubt.ts";
+import { strangeServer } from "./strange_server.ts";
 import { ServerLogin } from "./server_login.ts";
 import type { Meaning } from "../remembered_name.ts";
 import type { ControlConfig } from "../worker_config.ts";
@@ -228,9 +229,10 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
   /** The ctl_conn is gone. */
   onClosed(reason: string): void {
     this.#doubt.end();
-    const wasUp = this.#state.kind === "up";
-    if (wasUp) this.#events.onDown();
-    this.#failed(reason);
+    const state = this.#state;
+    if (state.kind === "up") this.#events.onDown();
+    const isStrange = state.kind === "greeting" && !state.login.isAnswered;
+    this.#failed(isStrange ? strangeServer(this.#config.server, state.conn.rest, reason) : reason);
   }
 
   #failed(reason: string): void {

@@ -36,6 +36,11 @@ export class ServerLogin {
     this.request = { type: "NewCtlReq", version: PROTOCOL_VERSION, nonce: newNonce(), instance, program };
   }
 
+  /** Whether a CProxy server has answered. */
+  get isAnswered(): boolean {
+    return this.#greeting !== null;
+  }
+
   /**
    * The server's next message.
    *

@@ -1,6 +1,8 @@
 // A fresh connection to the proxy port: its preamble names the relay Worker that shall have it, its ProxyMetaSet shows a
 // ticket, which that Worker checks. Until both are here it is a stranger's. Not one byte more is read.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
+import { receive, send } from "../../../ffi/socket.ts";
+import { FrameWriter } from "../../protocol/frame_writer.ts";
 import {
   parsePreamble,
   parseProxyMetaSet,
@@ -9,10 +11,15 @@ import {
   type ProxyMetaSet,
 } from "../../protocol/preamble.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
+import { CTL_TYPE_CODE, FRAME_HEADER_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "../../protocol/wire.ts";
 import type { Channel, EventLoop } from "../../reactor/event_loop.ts";
 import { ExactReceiver } from "../../reactor/exact_receiver.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { SILENT_STRANGER_MS, type Stranger } from "../policy/stranger_limit.ts";
+
+/** Where a frame of a ctl_conn has its type. */
+const TYPE_PLACE = FRAME_HEADER_BYTES - 1;
+const scrap = new Uint8Array(MAX_FRAME_BYTES_BEFORE_LOGIN);
 
 /** How a greeting went. */
 export interface ProxyGreetingEvents {
@@ -83,8 +90,24 @@ export class ProxyGreeting implements Channel, TimerTarget, Stranger {
       return this.#events.onGreeting(this.fd, this.#relay, meta) || this.#refuse(`no relay Worker ${this.#relay}`);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
+      if (this.#relay < 0 && this.#receiver.view.getUint8(TYPE_PLACE) === CTL_TYPE_CODE.NewCtlReq) {
+        this.#tellWrongPort();
+      }
       return this.#refuse(error.message);
     }
+  }
+
+  /** A client wants to log in here: its user has taken one port for the other. */
+  #tellWrongPort(): void {
+    const writer = new FrameWriter();
+    writer.append({
+      type: "NewCtlRsp",
+      ok: false,
+      reason: "This is the proxy_port of a CProxy server, and not its ctl_port",
+    });
+    // closing with unread input would be a reset, which may overtake the answer
+    receive(this.fd, scrap);
+    send(this.fd, writer.bytes());
   }
 
   /** Too slow. */
