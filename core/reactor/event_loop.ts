@@ -3,6 +3,7 @@ import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Epoll, Poller } from "../../ffi/epoll.ts";
 import { Errno, errnoName, SystemError } from "../../ffi/errno.ts";
 import { ChannelTable } from "./channel_table.ts";
+import { TaskLanes } from "./task_lanes.ts";
 import { type Timer, TimerQueue } from "./timer_queue.ts";
 
 /** Something with a descriptor that wants to hear of its events. */
@@ -17,6 +18,8 @@ export interface Channel {
 export interface Task {
   /** True from being queued to being run. Kept by the loop. */
   queued: boolean;
+  /** Whose it is, 1 up, where several parties share a loop: they have turns. Left out or 0, it runs before all of those. */
+  readonly lane?: number;
   /** Runs until there is nothing to do or its share of the turn is used up; then it may queue itself again. */
   run(): void;
 }
@@ -42,6 +45,8 @@ const STALL_MS = 250;
 const MOST_FULL_TURNS = 16;
 /** Longest sleep in ms, so that the supervisor sees the loop turn. */
 const LONGEST_SLEEP_MS = 5000;
+/** Ms of a turn for the tasks of parties that share the loop; the rest of them waits until new events were seen. */
+const LANES_MS = 2;
 const EDGES = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
 
 /**
@@ -49,7 +54,7 @@ const EDGES = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
  *
  * A turn: wait, tell channels of events, deliver mail, run the tasks queued so far, run due timers, run the last tasks
  * (flushes), close descriptors. A task queued during a turn's tasks or timers runs in the next turn, after new events were
- * seen, so that a busy one starves nobody. Timers judge who was silent: they run when what has arrived has been read.
+ * seen, so that a busy one starves nobody; where several parties share the loop, theirs run in turn, for some ms. Timers judge who was silent: they run when what has arrived has been read.
  */
 export class EventLoop {
   /** The timers of this loop. */
@@ -58,6 +63,7 @@ export class EventLoop {
   readonly #channels = new ChannelTable<Channel>();
   #tasks: Task[] = [];
   #running: Task[] = [];
+  readonly #lanes = new TaskLanes();
   #lastTasks: Task[] = [];
   /** Tasks that wait until other Workers have caught up. */
   #held: Task[] = [];
@@ -163,7 +169,9 @@ export class EventLoop {
   enqueue(task: Task): void {
     if (task.queued) return;
     task.queued = true;
-    this.#tasks.push(task);
+    const { lane } = task;
+    if (lane === undefined || lane === 0) this.#tasks.push(task);
+    else this.#lanes.add(task, lane);
   }
 
   /** Queues a task for the end of this turn, after all others: one flush then serves many writes. */
@@ -224,6 +232,7 @@ export class EventLoop {
     this.#mail?.deliver();
     if (this.#mayRelease) this.#tasks.push(...this.#held.splice(0));
     this.#runTasks();
+    this.#lanes.run(this.#clock, LANES_MS);
     this.#runTimers(count);
     this.#runLastTasks();
     this.#closeDescriptors();
@@ -232,7 +241,7 @@ export class EventLoop {
   #wait(): number {
     const before = this.#clock();
     let timeoutMs = 0;
-    const hasWork = this.#tasks.length > 0 || this.#lastTasks.length > 0;
+    const hasWork = this.#tasks.length > 0 || this.#lastTasks.length > 0 || this.#lanes.length > 0;
     if (!hasWork && (this.#mail === null || this.#mail.mayAwaitMail()) && !this.#mayRelease) {
       const untilTimer = Math.max(0, Math.ceil(this.timers.next - before));
       timeoutMs = Math.min(untilTimer, LONGEST_SLEEP_MS);
@@ -249,7 +258,8 @@ export class EventLoop {
   }
 
   #runTimers(events: number): void {
-    if (this.#poller.isFull(events) && this.#fullTurns++ < MOST_FULL_TURNS) return;
+    const allRead = !this.#poller.isFull(events) && this.#lanes.length === 0;
+    if (!allRead && this.#fullTurns++ < MOST_FULL_TURNS) return;
     this.#fullTurns = 0;
     this.timers.run(this.now);
   }

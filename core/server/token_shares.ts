@@ -60,6 +60,11 @@ export class TokenAccount {
     this.#shares = shares;
   }
 
+  /** The lane of the client's tasks in the loop of a relay Worker: 0 while there is one grant only. */
+  get lane(): number {
+    return this.#counts.grants === 1 ? 0 : 1 + this.#grant;
+  }
+
   /** A PublicConn is closed that came to this port. */
   publicClosed(place: PortPlace): void {
     this.#counts.closed(place);

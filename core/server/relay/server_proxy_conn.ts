@@ -65,6 +65,8 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   before: ServerProxyConn | null = null;
   /** What comes after it there. */
   after: ServerProxyConn | null = null;
+  /** Kept for the loop: whose turn it is. */
+  readonly lane: number;
   /** Since when it has been idle or finished, in whole ms of the loop's clock: a fraction would cost an object. */
   idleSince: number;
   /** While it is asked: until when the answer is waited for. */
@@ -79,6 +81,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   /** Makes an idle one of a socket that has shown its ticket. */
   constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, owner: ServerProxyOwner) {
     super(id, socket, around, owner);
+    this.lane = owner.account.lane;
     this.idleSince = Math.floor(around.loop.now);
     this.#countAsSpare(true);
   }
