@@ -11,6 +11,8 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
 const SO_ERROR = 4;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
 const SO_KEEPALIVE = 9;
 const SO_OOBINLINE = 10;
 const SO_LINGER = 13;
@@ -217,6 +219,17 @@ export function endOnClose(fd: Descriptor): void {
 /** Sends small segments at once (TCP_NODELAY, tcp(7)). No effect on a unix socket. */
 export function setNoDelay(fd: Descriptor): void {
   setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/**
+ * Fixes the sizes of a socket's buffers, which the kernel otherwise fits to the line (SO_RCVBUF, SO_SNDBUF, socket(7)).
+ *
+ * @param fd The socket; before it is connected, or a listener.
+ * @param bytes What each has for payload, up to net.core.rmem_max and wmem_max; the kernel takes twice as much for itself.
+ */
+export function setBuffers(fd: Descriptor, bytes: number): void {
+  setOption(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+  setOption(fd, SOL_SOCKET, SO_SNDBUF, bytes);
 }
 
 /** Leaves urgent data where it stands in the stream (SO_OOBINLINE, socket(7)); otherwise a read would leave it out. */

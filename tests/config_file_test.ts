@@ -43,6 +43,7 @@ log_format: json
     maxUnauthenticatedPerAddress: 61,
     portHoldMs: 43_000,
     drainTimeoutMs: 6000,
+    bufferLimit: null,
     halfCloseTimeoutMs: 9000,
     heartbeatIntervalMs: 7000,
     heartbeatTimeoutMs: 8000,

@@ -88,6 +88,7 @@ class Scene {
       poolCount: 1,
       pipes: 4,
       waitingRoom: new WaitingRoom(1).memory,
+      bufferLimit: null,
       halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
     };
     const start: WorkerStart = { wiring: this.#post.wirings[FIRST_RELAY], logLevel: "info", config };

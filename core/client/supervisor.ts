@@ -59,6 +59,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
           relays: relays.length,
           locals,
           counters: counters.memory,
+          bufferLimit: config.bufferLimit,
           halfCloseTimeoutMs: config.halfCloseTimeoutMs,
           pipes,
           proxyConns: Math.max(1, Math.floor(connections / 2 / relays.length)),

@@ -61,6 +61,8 @@ export interface RelayConfig {
   readonly locals: readonly LocalConfig[];
   /** Memory of the counters, which have one row more than there are tunnels. */
   readonly counters: SharedArrayBuffer;
+  /** What may wait in one direction of a connection, in bytes; null for what the kernel chooses. */
+  readonly bufferLimit: number | null;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
   readonly halfCloseTimeoutMs: number;
   /** Pipes that this Worker may have at a time. */

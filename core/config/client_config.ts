@@ -38,6 +38,8 @@ export interface ClientConfig {
   token: string | null;
   /** How long sessions may go on after the first signal, in ms. */
   drainTimeoutMs: number;
+  /** What may wait in one direction of a connection, in bytes; `null` for what the kernel chooses. */
+  bufferLimit: number | null;
   /** How long a half-closed session may stand still, in ms; 0 for ever. */
   halfCloseTimeoutMs: number;
   /** The time between two heartbeats on the ctl_conn, in ms. */
@@ -135,6 +137,7 @@ export function loadClientConfig(args: string[], env: Environment, readFile: Rea
     workThreadNums: values.work_thread_nums,
     token,
     drainTimeoutMs: values.drain_timeout,
+    bufferLimit: values.buffer_limit === null ? null : values.buffer_limit * 1024,
     halfCloseTimeoutMs: values.half_close_timeout,
     heartbeatIntervalMs: values.heartbeat_interval,
     heartbeatTimeoutMs: values.heartbeat_timeout,

@@ -43,6 +43,8 @@ export interface ServerConfig {
   portHoldMs: number;
   /** How long sessions may go on after the first signal, in ms. */
   drainTimeoutMs: number;
+  /** What may wait in one direction of a connection, in bytes; `null` for what the kernel chooses. */
+  bufferLimit: number | null;
   /** How long a half-closed session may stand still, in ms; 0 for ever. */
   halfCloseTimeoutMs: number;
   /** The time between two heartbeats on a ctl_conn, in ms. */
@@ -179,6 +181,7 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
     maxUnauthenticatedPerAddress: values.max_unauthenticated_per_address,
     portHoldMs: values.port_hold ?? values.heartbeat_timeout + HOLD_BEYOND_SILENCE_MS,
     drainTimeoutMs: values.drain_timeout,
+    bufferLimit: values.buffer_limit === null ? null : values.buffer_limit * 1024,
     halfCloseTimeoutMs: values.half_close_timeout,
     heartbeatIntervalMs: values.heartbeat_interval,
     heartbeatTimeoutMs: values.heartbeat_timeout,

@@ -67,6 +67,7 @@ export const commonSettings: {
   readonly token: OptionalSetting<string>;
   readonly token_file: OptionalSetting<string>;
   readonly drain_timeout: Setting<number>;
+  readonly buffer_limit: OptionalSetting<number>;
   readonly half_close_timeout: Setting<number>;
   readonly heartbeat_interval: Setting<number>;
   readonly heartbeat_timeout: Setting<number>;
@@ -99,6 +100,15 @@ export const commonSettings: {
     default: "10s",
     meaning: "How long sessions may go on after SIGTERM or SIGINT",
     example: "30s",
+  },
+  buffer_limit: {
+    value: kinds.wholeNumber(256, 1_048_576),
+    default: null,
+    defaultText: "what the kernel chooses",
+    meaning:
+      "Most KiB, about, that wait in this program in one direction of a connection whose receiver is slow; a low " +
+      "one saves memory and slows long lines down",
+    example: "1024",
   },
   half_close_timeout: {
     value: kinds.duration("0s", "1440m"),

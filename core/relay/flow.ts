@@ -3,6 +3,7 @@
 import { Errno } from "../../ffi/errno.ts";
 import { splice } from "../../ffi/pipe.ts";
 import { peek, receive, send } from "../../ffi/socket.ts";
+import { mostHeld } from "./buffers.ts";
 import { Count, type TunnelPlace } from "./counters.ts";
 import type { Pipe, PipePool } from "./pipe_pool.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
@@ -21,8 +22,6 @@ export const FlowStatus = {
   DESTINATION_FAILED: 4,
 } as const;
 
-/** The most that a direction holds in its pipe, in bytes. A pipe counts slots and would take megabytes. */
-const MOST_HELD = 1 << 20;
 /** Rounds of fill and drain in a turn. */
 const ROUNDS = 4;
 /** From where moved bytes are counted to where lost ones are, the same in both directions. */
@@ -190,7 +189,7 @@ export class Flow {
     this.#pipe ??= this.#means.pipes.take();
     const pipe = this.#pipe;
     if (pipe === null) return this.#copy(source, destination);
-    const wanted = this.#wanted(MOST_HELD);
+    const wanted = this.#wanted(mostHeld());
     const count = splice(source.fd, pipe.writeEnd, wanted);
     if (count > 0) {
       pipe.held = count;

@@ -2,6 +2,7 @@
 // peer is gone.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { keepUrgentInline, setKeepalive, setLongestRepeat, setNoDelay } from "../../ffi/socket.ts";
+import { capBuffers } from "./buffers.ts";
 
 /**
  * Seconds of silence before the kernel asks whether the peer is there. A connection that its peer has given up while the
@@ -17,13 +18,15 @@ const KEEPALIVE_INTERVAL_S = 10;
 const LONGEST_REPEAT_MS = 15_000;
 
 /**
- * Sets keepalive, no delay for small segments, urgent data in its place in the stream, and how long the kernel may take to ask again. What a peer that is gone has
- * not acknowledged is `PeerSweep`'s matter: TCP_USER_TIMEOUT would also end connections whose peer does not read.
+ * Sets keepalive, no delay for small segments, urgent data in its place in the stream, buffers where they are limited, and how
+ * long the kernel may take to ask again. What a peer that is gone has not acknowledged is `PeerSweep`'s matter:
+ * TCP_USER_TIMEOUT would also end connections whose peer does not read.
  *
  * @param fd A TCP connection, or a listener: what it accepts inherits all (tcp(7)), which saves seven calls per connection.
  */
 export function watchPeers(fd: Descriptor): void {
   setNoDelay(fd);
+  capBuffers(fd);
   keepUrgentInline(fd);
   setKeepalive(fd, KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S);
   setLongestRepeat(fd, LONGEST_REPEAT_MS);

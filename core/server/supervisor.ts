@@ -66,6 +66,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
         name: "control",
         module: new URL("./control/control_worker.ts", import.meta.url),
         config: {
+          bufferLimit: config.bufferLimit,
           ctlListener,
           proxyListener,
           ctlPort: portOf(ctlAddress),
@@ -87,6 +88,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
         name: "acceptor",
         module: new URL("./acceptor/acceptor_worker.ts", import.meta.url),
         config: {
+          bufferLimit: config.bufferLimit,
           rules,
           maxConnections: config.maxConnections,
           counts,
@@ -106,6 +108,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           index,
           relays,
           counters: counters.memory,
+          bufferLimit: config.bufferLimit,
           halfCloseTimeoutMs: config.halfCloseTimeoutMs,
           grants: grants.length,
           counts,

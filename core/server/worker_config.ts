@@ -15,6 +15,8 @@ export const MOST_TUNNELS = 65_535;
 
 /** For the control Worker. */
 export interface ControlConfig {
+  /** What may wait in one direction of a connection, in bytes; null for what the kernel chooses. */
+  readonly bufferLimit: number | null;
   /** Listens for ctl_conns. */
   readonly ctlListener: Descriptor;
   /** Listens for ProxyConns. */
@@ -53,6 +55,8 @@ export interface PortRules extends Pick<Grant, "name" | "maxTunnels" | "maxConne
 
 /** For the acceptor Worker. */
 export interface AcceptorConfig {
+  /** What may wait in one direction of a connection, in bytes; null for what the kernel chooses. */
+  readonly bufferLimit: number | null;
   /** The rules of each grant, by its id. */
   readonly rules: readonly PortRules[];
   /** The most connections at a time on all public ports, or null. */
@@ -87,6 +91,8 @@ export interface RelayConfig {
   readonly counts: SharedArrayBuffer;
   /** What each grant may hold. */
   readonly shares: ShareRules;
+  /** What may wait in one direction of a connection, in bytes; null for what the kernel chooses. */
+  readonly bufferLimit: number | null;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
   readonly halfCloseTimeoutMs: number;
   /** Idle ProxyConns that this Worker keeps ready for each client. */

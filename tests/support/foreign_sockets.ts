@@ -11,6 +11,7 @@ const SYS_PIDFD_GETFD = 438;
 const SOL_SOCKET = 1;
 const SO_KEEPALIVE = 9;
 const SO_PROTOCOL = 38;
+const SO_MEMINFO = 55;
 const IPPROTO_TCP = 6;
 const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
@@ -64,6 +65,16 @@ export class ForeignSocket implements Disposable {
   /** Bytes that it has sent and its peer's kernel has not acknowledged. */
   get unacknowledged(): number {
     return unsentBytes(this.#fd);
+  }
+
+  /** Bytes of memory of what it has received and nobody has read, and of what it is to send. */
+  get memory(): number {
+    // SK_MEMINFO_RMEM_ALLOC and SK_MEMINFO_WMEM_QUEUED (linux/sock_diag.h)
+    const words = new Int32Array(9);
+    if (libc.getsockopt(this.#fd, SOL_SOCKET, SO_MEMINFO, words, Int32Array.of(words.byteLength)) < 0) {
+      throw new Error("Cannot get the memory of a socket");
+    }
+    return words[0] + words[5];
   }
 
   /** Makes its keepalive, which must be on, as impatient as can be: a peer that has vanished is found in 4 s. */

@@ -6,6 +6,7 @@ import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
+import { capBuffers } from "../../relay/buffers.ts";
 import { unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import { AddressRace, type AddressRaceEvents } from "../address_race.ts";
@@ -16,6 +17,7 @@ import type { GateVisitor } from "./loop_gate.ts";
 function prepareLocal(fd: Descriptor): void {
   setNoDelay(fd);
   keepUrgentInline(fd);
+  capBuffers(fd);
   unpace(fd);
 }
 

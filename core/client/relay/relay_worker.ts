@@ -5,6 +5,7 @@ import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/r
 import { LogLimit } from "../../reactor/log_limit.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { limitBuffers } from "../../relay/buffers.ts";
 import { RelayCounters, type TunnelRow } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
@@ -76,6 +77,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     this.#loops = new LoopWatch(counters, config.locals.length, config.relays, (tunnel) => {
       context.report({ kind: "suspect-loop", tunnel } satisfies SuspectReport);
     });
+    limitBuffers(config.bufferLimit);
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, this);
     this.#notices = new ClientNotices(this.#around, noticesByCtlConn(context), this.#proxies);

@@ -11,6 +11,7 @@ import type { LogFields } from "../../reactor/log_record.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
+import { limitBuffers } from "../../relay/buffers.ts";
 import type { TunnelRow } from "../../relay/counters.ts";
 import { kindOf, RecordKind, sendPublicConn, strayRecord } from "../../relay/records.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
@@ -78,6 +79,7 @@ class ServerAcceptor implements Reactor {
   constructor(context: ReactorContext, config: AcceptorConfig) {
     this.#context = context;
     this.#config = config;
+    limitBuffers(config.bufferLimit);
     this.#filter = filterOf([addressRanges(config.allow), addressRanges(config.deny)]);
     const { rules, counts, maxConnections, shares } = config;
     this.#counts = new ConnectionCounts(rules.length, counts);

@@ -9,6 +9,7 @@ import { Acceptor } from "../../reactor/acceptor.ts";
 import { FairTurns } from "../../reactor/fair_turns.ts";
 import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
+import { limitBuffers } from "../../relay/buffers.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import type { Grant } from "../policy/grant.ts";
@@ -64,6 +65,7 @@ export class Entrance implements ProxyGreetingEvents {
         max_unauthenticated_per_address: maxUnauthenticatedPerAddress,
       });
     });
+    limitBuffers(config.bufferLimit);
     setDeferAccept(config.ctlListener, DEFER_ACCEPT_S);
     setDeferAccept(config.proxyListener, DEFER_ACCEPT_S);
     watchPeers(config.proxyListener);

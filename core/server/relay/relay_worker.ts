@@ -6,6 +6,7 @@ import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/r
 import { LogLimit } from "../../reactor/log_limit.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import { StreamSocket } from "../../reactor/stream_socket.ts";
+import { limitBuffers } from "../../relay/buffers.ts";
 import { RelayCounters } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
@@ -58,6 +59,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     this.#context = context;
     this.#config = config;
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters).block(config.index);
+    limitBuffers(config.bufferLimit);
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
     this.#counts = new ConnectionCounts(config.grants, config.counts);
