@@ -29,6 +29,7 @@ const IPV6_V6ONLY = 26;
 const SHUT_RD = 0;
 const SHUT_WR = 1;
 const MSG_PEEK = 2;
+const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
@@ -43,6 +44,8 @@ const lingerNow = new Int32Array([1, 0]);
 const lingerOff = new Int32Array([0, 0]);
 const addressBytes = new Uint8Array(MAX_ADDRESS);
 const addressLength = new Int32Array(1);
+/** Nothing is ever written here: the kernel wants room for what it throws away. */
+const discarded = new Uint8Array(1 << 16);
 
 /**
  * Opens a non-blocking stream socket.
@@ -163,6 +166,18 @@ export function peek(fd: Descriptor, room: Uint8Array): number {
  */
 export function receive(fd: Descriptor, room: Uint8Array): number {
   const result = libc.recv(fd, room, room.length, MSG_DONTWAIT);
+  return result < 0 ? -errno[0] : result;
+}
+
+/**
+ * Takes bytes of a TCP socket and throws them away; none is copied (MSG_TRUNC, tcp(7)).
+ *
+ * @param fd The socket.
+ * @param most How many at most, 1 up; fewer may be taken although there are more.
+ * @returns How many were taken, 0 at the end of the stream, or a negated errno.
+ */
+export function discard(fd: Descriptor, most: number): number {
+  const result = libc.recv(fd, discarded, Math.min(most, discarded.length), MSG_DONTWAIT | MSG_TRUNC);
   return result < 0 ? -errno[0] : result;
 }
 

@@ -61,7 +61,7 @@ class Scene {
       rowOf: (tunnel) => tunnel as number as TunnelRow,
       free: (_proxy, session) => this.told.push(`free ${session}`),
       shutdownPeer: (_proxy, session, total) => this.told.push(`end ${session} ${total}`),
-      reset: (_proxy, session) => this.told.push(`reset ${session}`),
+      reset: (_proxy, session, total) => this.told.push(`reset ${session} ${total}`),
       onStartNotices: (_proxy, socket) => this.notices = socket,
       onProxyClosed: () => this.closed = true,
     };
@@ -220,9 +220,13 @@ for (const tunnel of [2, 3]) {
       s.start(1, { tunnel });
       s.far.sendAll("lost");
       assertEquals(s.response().status, START_REFUSED);
-      stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
-      assert(s.closed);
-      assertEquals([s.told, s.counters[placeOf(tunnel as number as TunnelRow) + Count.sessionsRefused]], [[], 1]);
+      assertEquals([s.told, s.conn.state], [[], "resetting"]);
+      s.conn.onResetPeer(sessionNo(1), 4);
+      stage.until(() => s.conn.state === "idle", "the session is settled");
+      assertEquals(s.told, ["free 1"]);
+      assertEquals(s.counters[placeOf(tunnel as number as TunnelRow) + Count.sessionsRefused], 1);
+      s.start(2);
+      s.local();
     },
   );
 }
@@ -260,11 +264,27 @@ testClient("the end of the other side that overtakes even the start is kept for 
   assertEquals([local.text(), local.state], ["12345", "end"]);
 });
 
-testClient("a reset that overtakes the start ends the session when it begins", (s, stage) => {
-  s.conn.onReset(sessionNo(1), 0);
+testClient("a reset that overtakes the start, with nothing in front of it, asks no LocalServer", (s, stage) => {
+  s.conn.onResetPeer(sessionNo(1), 0);
   s.start(1);
-  stage.until(() => s.closed, "the end of the ProxyConn");
+  assertEquals(s.told, ["reset 1 0", "free 1"]);
   assertEquals(s.counters[TUNNEL + Count.sessionsReset], 1);
+  assertEquals(s.response().status, START_CONNECTED, "the server reads where the next session begins");
+  assert(s.isQuiet());
+  s.start(2);
+  s.local();
+  stage.step(2);
+  assertEquals(s.conn.state, "relaying");
+});
+
+testClient("what came in front of a reset that overtakes the start arrives, and then the reset", (s, stage) => {
+  s.conn.onResetPeer(sessionNo(1), 5);
+  s.start(1);
+  const local = s.local();
+  s.far.sendAll("12345");
+  stage.until(() => local.read().state !== "open", "the reset");
+  assertEquals([local.text(), local.state], ["12345", Errno.ECONNRESET]);
+  assertEquals(s.told, ["reset 1 0", "free 1"]);
 });
 
 testClient("notices of sessions that are over are ignored", (s, stage) => {
@@ -273,37 +293,138 @@ testClient("notices of sessions that are over are ignored", (s, stage) => {
   s.end(1, 0);
   stage.step(3);
   assertEquals(s.conn.state, "idle");
-  s.conn.onReset(sessionNo(1), 0);
+  s.conn.onResetPeer(sessionNo(1), 0);
   s.conn.onShutdownPeer(sessionNo(1), 7);
   stage.step(2);
   assertEquals([s.conn.state, s.closed], ["idle", false]);
   s.response();
   s.start(2);
   const local = s.local();
-  s.conn.onReset(sessionNo(1), 0);
+  s.conn.onResetPeer(sessionNo(1), 0);
   s.far.sendAll("fine");
   stage.step(2);
   assertEquals(local.text(), "fine");
 });
 
-testClient("a reset of the LocalConn is told, and the ProxyConn is discarded", (s, stage) => {
+testClient("a reset of the LocalConn is told with what came before it, and the ProxyConn is used again", (s, stage) => {
   s.start(1);
   const local = s.local();
   local.sendAll("last");
   local.reset();
+  stage.until(() => s.told.length > 0, "the notice");
+  assertEquals([s.told.splice(0), s.conn.state], [["reset 1 4"], "resetting"]);
+  assertEquals(s.response().status, START_CONNECTED);
+  assertEquals(s.far.text(), "last");
+  // what the server has sent meanwhile is thrown away
+  s.far.sendAll("too late");
+  s.conn.onResetPeer(sessionNo(1), 8);
+  stage.until(() => s.conn.state === "idle", "the session is settled");
+  assertEquals([s.told, s.counters[TUNNEL + Count.sessionsReset]], [["free 1"], 1]);
+  assertEquals(s.counters[TUNNEL + Count.bytesLostFromProxy], 8);
+  s.start(2);
+  const next = s.local();
+  s.far.sendAll("clean");
+  stage.step(2);
+  assertEquals(next.text(), "clean");
+});
+
+testClient("a reset on the server's side is passed on behind what came before it", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  s.far.sendAll("123");
+  s.conn.onResetPeer(sessionNo(1), 5);
+  stage.step(3);
+  assertEquals([local.text(), local.state], ["123", "open"]);
+  s.far.sendAll("45");
+  stage.until(() => local.read().state !== "open", "the reset");
+  assertEquals([local.text(), local.state], ["45", Errno.ECONNRESET]);
+  assertEquals([s.told, s.closed], [["reset 1 0", "free 1"], false]);
+});
+
+testClient("the answer of a LocalServer that closes while it is still sent to arrives", (s, stage) => {
+  for (let session = 1; session <= 20; session++) {
+    s.start(session);
+    const local = s.local();
+    // more than it will read, so that its end is a reset behind the answer
+    s.far.sendAll(noise(session, 100_000));
+    stage.step(3);
+    local.sendAll("413 too large");
+    local.close();
+    // the reset may be seen first by whoever writes
+    s.far.sendAll("more");
+    stage.until(() => s.told.length > 0, "the notice");
+    assertEquals(s.told.splice(0), [`reset ${session} 13`]);
+    assertEquals(s.response().status, START_CONNECTED);
+    assertEquals(s.far.text(), "413 too large");
+    s.conn.onResetPeer(sessionNo(session), 100_004);
+    stage.until(() => s.conn.state === "idle", "the session is settled");
+    assertEquals(s.told.splice(0), [`free ${session}`]);
+  }
+});
+
+testClient("a reset behind bytes that the LocalServer does not take ends all the same", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  let sent = 0;
+  stage.until(() => {
+    const count = s.far.send(noise(1, 1 << 20));
+    sent += count;
+    return count === 0;
+  }, "nothing more is taken");
+  s.conn.onResetPeer(sessionNo(1), sent);
+  stage.step(3);
+  assertEquals(s.conn.state, "resetting");
+  for (let i = 0; i < 6; i++) stage.advance(1000);
+  assert(s.closed);
+  stage.until(() => local.read().state !== "open", "the reset");
+  assertEquals([local.state, s.counters[TUNNEL + Count.sessionsReset]], [Errno.ECONNRESET, 1]);
+});
+
+testClient("a ProxyConn full of bytes that nobody takes is not worth emptying", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  stage.step(2);
+  local.reset();
+  stage.until(() => s.told.length > 0, "the notice");
+  s.conn.onResetPeer(sessionNo(1), 10_000_000);
   stage.until(() => s.closed, "the end of the ProxyConn");
-  assertEquals([s.told, s.counters[TUNNEL + Count.sessionsReset]], [["reset 1"], 1]);
   stage.until(() => s.far.read().state !== "open", "the reset");
   assertEquals(s.far.state, Errno.ECONNRESET);
 });
 
-testClient("a reset on the server's side resets the LocalConn", (s, stage) => {
+testClient(
+  "without its ctl_conn a reset is told by a reset of the ProxyConn, behind what came before it",
+  (s, stage) => {
+    s.start(1);
+    const local = s.local();
+    s.conn.orphan();
+    local.sendAll("last");
+    local.reset();
+    stage.until(() => s.far.read().state !== "open", "the reset");
+    const payload = new TextDecoder().decode(s.far.take().subarray(PROXY_FRAME_BYTES));
+    assertEquals([payload, s.far.state, s.told], ["last", Errno.ECONNRESET, []]);
+  },
+);
+
+testClient("a reset that was told on a ctl_conn which was lost is told again by a reset", (s, stage) => {
   s.start(1);
-  const local = s.local();
-  s.conn.onReset(sessionNo(1), 0);
-  stage.until(() => local.read().state !== "open", "the reset");
-  assertEquals(local.state, Errno.ECONNRESET);
-  assert(s.closed);
+  s.local().reset();
+  stage.until(() => s.told.length > 0, "the notice");
+  s.conn.orphan();
+  stage.until(() => s.closed, "the end of the ProxyConn");
+  stage.until(() => s.far.read().state !== "open", "the reset");
+  assertEquals(s.far.state, Errno.ECONNRESET);
+});
+
+testClient("a reset that was told of the last session is told again, and not its end in order", (s, stage) => {
+  s.start(1);
+  s.local().reset();
+  stage.until(() => s.told.length > 0, "the notice");
+  s.end(1, 0);
+  stage.until(() => s.conn.state === "idle", "the session is settled");
+  assertEquals(s.told.splice(0), ["reset 1 0", "free 1"]);
+  s.conn.tellAgain();
+  assertEquals(s.told, ["reset 1 0", "free 1"]);
 });
 
 testClient("a ProxyConn that is reset resets the LocalConn", (s, stage) => {

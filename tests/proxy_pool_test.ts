@@ -500,14 +500,59 @@ testPool("a ProxyConn on which the client speaks out of turn is closed", 1, (s) 
   assertEquals(s.tickets.length, 1);
 });
 
-testPool("a client that refuses a session resets its PublicConn, and the ProxyConn ends", 1, (s, stage) => {
+testPool("a client that refuses a session resets its PublicConn, and the ProxyConn is used again", 1, (s, stage) => {
+  const notices = s.takeNotices();
+  const { id, far } = s.arrive();
+  const user = s.visit();
+  user.sendAll("lost");
+  const { session } = s.start(far);
+  stage.step(2);
+  assertEquals(far.text(), "lost");
+  s.answer(far, session, START_REFUSED);
+  stage.until(() => user.read().state !== "open", "the reset");
+  assertEquals([user.state, s.pool.proxy(id)?.state], [Errno.ECONNRESET, "finished"]);
+  assertEquals(readNotices(notices), [{ type: "ResetSession", proxy: id, session, total: 4 }]);
+  assertEquals(s.counters[TUNNEL + Count.sessionsRefused], 1);
+  s.pool.proxy(id)!.onFree(session);
+  s.visit();
+  assertEquals(s.start(far).session as number, 2);
+});
+
+testPool("a visitor that resets costs no ProxyConn, and what it sent before arrives", 1, (s, stage) => {
+  const notices = s.takeNotices();
+  const { id, far } = s.arrive();
+  for (let session = 1; session <= 5; session++) {
+    const user = s.visit();
+    const { session: number } = s.start(far);
+    user.sendAll("question");
+    user.reset();
+    stage.until(() => s.pool.proxy(id)?.state === "resetting", "the reset");
+    stage.step(2);
+    assertEquals(far.text(), "question");
+    assertEquals(readNotices(notices), [{ type: "ResetSession", proxy: id, session: number, total: 8 }]);
+    // the client was about to answer
+    s.answer(far, number, START_CONNECTED);
+    far.sendAll("answer");
+    s.pool.proxy(id)!.onResetPeer(number, 6);
+    stage.until(() => s.pool.proxy(id)?.state === "finished", "the session is settled");
+    s.pool.proxy(id)!.onFree(number);
+    assertEquals(s.pool.proxy(id)?.state, "idle");
+  }
+  assertEquals([s.counters[TUNNEL + Count.sessionsReset], s.counters[TUNNEL + Count.bytesLostFromProxy]], [5, 30]);
+});
+
+testPool("a ProxyConn whose session was reset is not ended in order before the client has freed it", 1, (s, stage) => {
   s.takeNotices();
   const { id, far } = s.arrive();
   const user = s.visit();
-  s.answer(far, s.start(far).session, START_REFUSED);
-  stage.until(() => user.read().state !== "open", "the end of the connection");
-  assertEquals([user.state, s.pool.proxy(id)], [Errno.ECONNRESET, undefined]);
-  assertEquals(s.counters[TUNNEL + Count.sessionsRefused], 1);
+  const { session } = s.start(far);
+  s.answer(far, session, START_CONNECTED);
+  s.pool.proxy(id)!.onShutdownPeer(session, 0);
+  user.reset();
+  stage.until(() => s.pool.proxy(id)?.state === "finished", "the session is settled");
+  s.pool.lose();
+  stage.until(() => far.read().state !== "open", "the end of the ProxyConn");
+  assertEquals(far.state, Errno.ECONNRESET);
 });
 
 testPool("a ProxyConn that was idle for more than three seconds is asked before it gets payload", 1, (s, stage) => {
@@ -633,16 +678,24 @@ testPool("a PublicConn outlives 20,000 idle ProxyConns that die at once", MOST_D
   stage.until(() => far.read().count === 4, "the payload");
 });
 
-testPool("a PublicConn that leaves while its ProxyConn is asked is a reset for the client", 1, (s, stage) => {
-  s.takeNotices();
+testPool("a PublicConn that is reset while its ProxyConn is asked leaves what it sent for it", 1, (s, stage) => {
+  const notices = s.takeNotices();
   const { id, far } = s.arrive();
   s.pass(4);
   const user = s.visit();
-  assert(s.start(far).ask);
+  user.sendAll("last words");
+  const { ask, session } = s.start(far);
+  assert(ask);
   user.reset();
   stage.step(3);
-  stage.until(() => far.read().state !== "open", "the reset");
-  assertEquals(s.pool.proxy(id), undefined);
+  assertEquals(far.text(), "");
+  s.answer(far, session, START_ALIVE);
+  stage.step(2);
+  assertEquals(far.text(), "last words");
+  assertEquals(readNotices(notices), [{ type: "ResetSession", proxy: id, session, total: 10 }]);
+  s.answer(far, session, START_CONNECTED);
+  s.pool.proxy(id)!.onResetPeer(session, 0);
+  stage.until(() => s.pool.proxy(id)?.state === "finished", "the session is settled");
   assertEquals(s.counters[TUNNEL + Count.sessionsReset], 1);
 });
 

@@ -74,6 +74,19 @@ async function block(conn: Deno.TcpConn): Promise<{ stuck: Promise<unknown> }> {
   }
 }
 
+/** Reads to the end or the reset of a stream: how many bytes came before it. */
+async function readWithEnding(conn: Deno.TcpConn): Promise<{ bytes: number; ending: "end" | "reset" }> {
+  const room = new Uint8Array(65_536);
+  let bytes = 0;
+  try {
+    for (let count = await conn.read(room); count !== null; count = await conn.read(room)) bytes += count;
+    return { bytes, ending: "end" };
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionReset) return { bytes, ending: "reset" };
+    throw error;
+  }
+}
+
 /** Whether an error of a read or write says that the other end was reset. */
 function saysReset(error: unknown): boolean {
   return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe;
@@ -184,6 +197,65 @@ Deno.test("visitors that reset as soon as they are connected leave nothing behin
   accepting = false;
   (await connectTo(addressOf(listener))).close();
   await accepted;
+});
+
+Deno.test("what a visitor sends in front of its reset arrives in front of it", SHARED, async () => {
+  for (let i = 0; i < 20; i++) {
+    // so few that they leave at once: with its own reset, a kernel drops what has not
+    const bytes = 1 + 5000 * (i % 4);
+    const both = Promise.all([connectTo(pair.address), listener.accept()]);
+    const [visitor, service] = await soon("the service is connected", both);
+    await writePayload(visitor, i, bytes);
+    resetConn(visitor);
+    const received = soon("the stream and its reset arrive", readWithEnding(service));
+    assertEquals(await received, { bytes, ending: "reset" });
+    service.close();
+  }
+  await nextConnectionWorks();
+});
+
+Deno.test(
+  "the answer of a service that closes while it is still sent to arrives, as it does directly",
+  SHARED,
+  async () => {
+    const answer = 3000;
+    const visit = async (address: string) => {
+      const visitor = await connectTo(address);
+      const accepted = acceptFrom(listener);
+      const sent = writePayload(visitor, 1, 4 * LARGE).catch(() => {});
+      const service = await soon("the service is connected", accepted);
+      await readExactly(service, 1000);
+      await writeAll(service, new Uint8Array(answer));
+      // with all that it has not read, its end is a reset behind the answer
+      service.close();
+      await sent;
+      const { bytes } = await soon("the answer arrives", readWithEnding(visitor));
+      visitor.close();
+      return bytes === answer;
+    };
+    const whole = { direct: 0, through: 0 };
+    for (let i = 0; i < 40; i++) {
+      if (await visit(addressOf(listener))) whole.direct++;
+      if (await visit(pair.address)) whole.through++;
+    }
+    assert(whole.through >= whole.direct - 2, `Of 40 answers ${whole.through} arrived, and directly ${whole.direct}`);
+    await nextConnectionWorks();
+  },
+);
+
+Deno.test("visitors that reset, as health checks do, cost no ProxyConns", SHARED, async () => {
+  await nextConnectionWorks();
+  const before = await countersOf(pair.server);
+  for (let i = 0; i < 50; i++) {
+    const [visitor, service] = await session();
+    resetConn(visitor);
+    assertEquals(await soon("the reset arrives", endingOf(service)), "reset");
+    service.close();
+  }
+  const { proxyConnsOpened, sessionsReset } = await countersOf(pair.server);
+  assertEquals(sessionsReset - before.sessionsReset, 50);
+  const opened = proxyConnsOpened - before.proxyConnsOpened;
+  assert(opened <= 5, `50 resets took ${opened} new ProxyConns`);
 });
 
 Deno.test("a reset of a session that the server has finished already is nobody's any more", SHARED, async () => {

@@ -18,7 +18,7 @@ export const START_ASK = 1;
 /** A status of StartProxyConnRsp: the LocalConn stands, and its payload follows. */
 export const START_CONNECTED = 0;
 
-/** A status of StartProxyConnRsp: there is no LocalConn; the client discards the ProxyConn. */
+/** A status of StartProxyConnRsp: there is no LocalConn, and no payload comes; the session is reset. */
 export const START_REFUSED = 1;
 
 /** A status of StartProxyConnRsp, answers START_ASK: go on; START_CONNECTED or START_REFUSED follows. */

@@ -2,7 +2,7 @@
 // when no pipe can be had. It knows neither frames nor notices.
 import { Errno } from "../../ffi/errno.ts";
 import { splice } from "../../ffi/pipe.ts";
-import { peek, receive, send } from "../../ffi/socket.ts";
+import { discard, peek, receive, send } from "../../ffi/socket.ts";
 import { mostHeld } from "./buffers.ts";
 import { Count, type TunnelPlace } from "./counters.ts";
 import type { Pipe, PipePool } from "./pipe_pool.ts";
@@ -60,6 +60,8 @@ export class Flow {
   #gibibytes = 0;
   #bytes = 0;
   #marks = 0;
+  /** Bytes of this session that were read and will not be written. */
+  #dropped = 0;
 
   /**
    * Makes a direction.
@@ -83,6 +85,7 @@ export class Flow {
     this.#gibibytes = 0;
     this.#bytes = 0;
     this.#marks = 0;
+    this.#dropped = 0;
   }
 
   /** Bytes written to the destination in this session. */
@@ -96,6 +99,11 @@ export class Flow {
     if (this.#bytes < GIBIBYTE) return;
     this.#bytes -= GIBIBYTE;
     this.#gibibytes++;
+  }
+
+  /** Bytes read from the source in this session. */
+  get taken(): number {
+    return this.moved + this.held + this.#dropped;
   }
 
   /** Bytes in the pipe. */
@@ -253,6 +261,31 @@ export class Flow {
     return FlowStatus.MORE;
   }
 
+  /**
+   * Throws away what comes, up to the limit, which is known. Nothing is held.
+   *
+   * @param source Where bytes come from.
+   * @returns WAITS, ENDED, or SOURCE_FAILED.
+   */
+  skip(source: StreamSocket): number {
+    while (!this.sourceEnded && this.taken < this.limit!) {
+      if (!source.readable) return FlowStatus.WAITS;
+      const count = discard(source.fd, this.limit! - this.taken);
+      if (count > 0) {
+        this.#drop(count);
+        continue;
+      }
+      const status = this.#nothingCame(source, count);
+      if (status !== FlowStatus.MORE) return status;
+    }
+    return this.taken === this.limit ? FlowStatus.ENDED : FlowStatus.SOURCE_FAILED;
+  }
+
+  #drop(bytes: number): void {
+    this.#dropped += bytes;
+    this.#means.counters[this.#place + LOST] += bytes;
+  }
+
   #end(): number {
     if (this.limit !== null && this.moved < this.limit) {
       // the stream was promised to be longer
@@ -266,7 +299,7 @@ export class Flow {
   /** Lets go of the pipe and the bytes in it. */
   abandon(): void {
     if (this.#pipe === null) return;
-    this.#means.counters[this.#place + LOST] += this.#pipe.held;
+    this.#drop(this.#pipe.held);
     this.#means.pipes.discard(this.#pipe);
     this.#pipe = null;
   }

@@ -4,6 +4,8 @@ import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Task } from "../reactor/event_loop.ts";
+import type { Lingerer } from "./lingering.ts";
+import { type ResetCause, SessionReset } from "./session_reset.ts";
 import { Count, placeOf, type TunnelPlace, type TunnelRow } from "./counters.ts";
 import { Relay, type RelayFailure } from "./relay.ts";
 import type { RelaySurroundings } from "./surroundings.ts";
@@ -16,10 +18,11 @@ import type { StreamSocket } from "../reactor/stream_socket.ts";
  * - `idle`: its bytes are frames; it waits for a session.
  * - `starting`: a session has its number; its LocalConn is not connected, or not known to be.
  * - `relaying`: payload both ways.
- * - `finished`: both directions have ended here; the server waits for the client's FreeProxyConnReq.
+ * - `resetting`: the session has failed; what was sent before is still passed on, and the ProxyConn emptied.
+ * - `finished`: both directions are over here; the server waits for the client's FreeProxyConnReq.
  * - `closed`: for good.
  */
-export type ProxyState = "idle" | "starting" | "relaying" | "finished" | "closed";
+export type ProxyState = "idle" | "starting" | "relaying" | "resetting" | "finished" | "closed";
 
 const NOBODY: LogFields = {};
 
@@ -34,6 +37,8 @@ export interface Notices {
   reset(proxy: ProxyId, session: SessionNo, total: number): void;
 }
 
+const NOTHING = () => {};
+
 /** A notice about a session whose start has not been read yet. */
 interface EarlyNotice {
   readonly session: SessionNo;
@@ -43,7 +48,7 @@ interface EarlyNotice {
 }
 
 /** One pooled connection between the two programs. One thread. */
-export abstract class ProxyConn<Owner extends Notices = Notices> implements Task {
+export abstract class ProxyConn<Owner extends Notices = Notices> implements Task, Lingerer {
   /** Kept by the loop. */
   queued: boolean = false;
   /** Its number on the ctl_conn. */
@@ -70,6 +75,14 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   #orphaned = false;
   /** At most one session can be ahead. */
   #early: EarlyNotice | null = null;
+  /** What is left of the present session, or how the last one ended: null as long as it has not failed. */
+  #reset: SessionReset | null = null;
+  /** Where the present session is counted if it fails. */
+  #failedAs = Count.sessionsReset;
+  /** The other side has reset the present session, which has not been seen to here yet. */
+  #isToldReset = false;
+  /** The other side has not been told of the reset yet. */
+  #hasNews = false;
 
   /** Makes an idle ProxyConn; the socket's events are its own from now on. */
   constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, owner: Owner) {
@@ -86,7 +99,12 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
 
   /** Whether a session has begun here and not ended. */
   get inSession(): boolean {
-    return this.state === "starting" || this.state === "relaying";
+    return this.state === "starting" || this.state === "relaying" || this.state === "resetting";
+  }
+
+  /** Whether the present session has failed, or the last one, if there is none. */
+  protected get wasReset(): boolean {
+    return this.#reset !== null;
   }
 
   /** Handles whatever has become ready. */
@@ -95,11 +113,24 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   /** It has been orphaned between sessions. */
   protected abstract onOrphaned(): void;
 
-  /** Both directions have ended on this side, in order. */
+  /** Both directions are over on this side, in order or by a reset. */
   protected abstract onSessionFinished(): void;
+
+  /** The present session has failed: the side brings it to where its directions are open, or never will be. */
+  protected abstract onFailed(cause: ResetCause): void;
+
+  /** Whether the present session may have an endpoint later. */
+  protected get awaitsEndpoint(): boolean {
+    return false;
+  }
 
   /** The endpoint of the present session is closed. */
   protected onEndpointClosed(): void {}
+
+  /** The same for an endpoint that is closed later, when there may be another session. */
+  protected onceEndpointClosed(): () => void {
+    return () => {};
+  }
 
   /** It is closed; for the side to forget it. */
   protected abstract onClosed(): void;
@@ -115,13 +146,21 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     this.tunnel = placeOf(row);
     this.state = "starting";
     this.relay.begin(this.tunnel);
+    this.#reset = null;
+    this.#failedAs = Count.sessionsReset;
+    this.#isToldReset = false;
     this.around.counters[this.tunnel + Count.sessionsOpened]++;
     const early = this.#early;
     if (early === null) return;
     this.#early = null;
     if (early.session !== session) return;
     if (early.total >= 0) this.relay.in.limit = early.total;
-    if (early.reset) this.relay.failure = { side: "proxy", code: Errno.ECONNRESET };
+    this.#isToldReset = early.reset;
+  }
+
+  /** The other side has reset the session before it began here, and has sent nothing. */
+  protected get isNothing(): boolean {
+    return this.#isToldReset && this.relay.in.limit === 0;
   }
 
   /** Gives the session its endpoint, whose events are the session's from now on. */
@@ -134,7 +173,8 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   /** Moves payload, and acts on what has ended. */
   protected pumpSession(): void {
     const { relay, endpoint, around: { frames } } = this;
-    if (relay.failure !== null) return this.fail(relay.failure);
+    if (this.state === "resetting") return this.#advanceReset();
+    if (this.#isToldReset) return this.#beginReset("told");
     if (!frames.flush(this.socket)) return this.fail({ side: "proxy", code: Errno.EPIPE });
     // payload must not overtake a frame
     if (endpoint === null || frames.hasUnsent(this.socket)) return;
@@ -156,7 +196,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   }
 
   #finishSession(): void {
-    this.#dropEndpoint(false);
+    this.#dropEndpoint("end");
     this.state = "finished";
     this.around.counters[this.tunnel + Count.sessionsEnded]++;
     const { around, relay } = this;
@@ -169,11 +209,12 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     else this.onSessionFinished();
   }
 
-  #dropEndpoint(reset: boolean): void {
+  #dropEndpoint(how: "end" | "reset" | "linger"): void {
     const { endpoint } = this;
     if (endpoint === null) return;
     this.endpoint = null;
-    if (reset) endpoint.reset();
+    if (how === "linger") return this.around.lingering.reset(endpoint, this.onceEndpointClosed());
+    if (how === "reset") endpoint.reset();
     else endpoint.close();
     this.onEndpointClosed();
   }
@@ -182,22 +223,24 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   onShutdownPeer(session: SessionNo, total: number): void {
     if (session > this.session) {
       this.#early = { session, total, reset: this.#early?.session === session && this.#early.reset };
-    } else if (session === this.session && this.inSession) {
-      if (total < this.relay.in.moved + this.relay.in.held) {
-        this.relay.failure = { side: "proxy", code: Errno.ECONNRESET };
-      }
-      this.relay.in.limit = total;
-      this.around.loop.enqueue(this);
-    }
+    } else if (session === this.session && this.inSession && this.#limit(total)) this.around.loop.enqueue(this);
   }
 
-  /** The other side reset the session. */
-  onReset(session: SessionNo, _total: number): void {
-    if (session > this.session) {
-      this.#early = { session, total: this.#early?.session === session ? this.#early.total : -1, reset: true };
-    } else if (session === this.session && (this.inSession || this.state === "finished")) {
-      this.fail({ side: "proxy", code: Errno.ECONNRESET });
-    }
+  /** The session has failed on the other side, whose endpoint had sent `total` bytes. */
+  onResetPeer(session: SessionNo, total: number): void {
+    if (session > this.session) this.#early = { session, total, reset: true };
+    else if (session === this.session && this.inSession && this.#limit(total)) this.#beginReset("told");
+  }
+
+  /** False when more has come than the other side says that it has sent. */
+  #limit(total: number): boolean {
+    const { in: inward } = this.relay;
+    const fits = inward.taken <= total;
+    if (fits) inward.limit = total;
+    // nothing of what comes can be right
+    else inward.open = false;
+    if (!fits) this.fail({ side: "proxy", code: Errno.ECONNRESET });
+    return fits;
   }
 
   /** The ctl_conn is gone. A session goes on; its ends, also those announced already, are told by FIN. */
@@ -205,7 +248,10 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     if (this.#orphaned) return;
     this.#orphaned = true;
     if (!this.inSession) this.onOrphaned();
-    else if (this.relay.out.endTold) shutdownWrite(this.socket.fd);
+    else if (this.#reset !== null) {
+      this.#reset.leaveAlone();
+      this.around.loop.enqueue(this);
+    } else if (this.relay.out.endTold) shutdownWrite(this.socket.fd);
   }
 
   /**
@@ -215,7 +261,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
    */
   halfClosedProgress(): number | null {
     const { relay: { in: inward, out }, endpoint, socket } = this;
-    if (endpoint === null || !this.inSession) return null;
+    if (endpoint === null || this.#reset !== null || !this.inSession) return null;
     const outEnds = out.sourceEnded || endpoint.hungUp;
     if (!outEnds && inward.limit === null && !socket.hungUp) return null;
     const inBlocked = inward.held > 0 || !endpoint.writable;
@@ -237,18 +283,80 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
 
   /** The process is about to end in order: what a finished session has left in the kernel's buffers is to arrive. */
   leave(): void {
-    if (!this.inSession) this.socket.unguard();
+    if (!this.inSession && this.#reset === null) this.socket.unguard();
   }
 
-  /** Resets what is left of the session and discards the ProxyConn. */
+  /** The session cannot go on; what can still arrive does. Between sessions there is nothing but to close the ProxyConn. */
   protected fail({ side, code }: RelayFailure): void {
-    if (this.state === "closed") return;
-    // a session that has finished here is counted; its reset at the other end only costs the ProxyConn
-    if (this.inSession) this.around.counters[this.tunnel + Count.sessionsReset]++;
     if (this.around.debugging) this.debug("Session is reset", `${side}: ${errnoWords(code)}`);
-    if (!this.#orphaned && this.session !== 0) this.owner.reset(this.id, this.session, this.relay.out.moved);
-    this.#dropEndpoint(true);
+    if (this.inSession) return this.#beginReset(side);
     this.socket.reset();
+    this.close();
+  }
+
+  /**
+   * There is no endpoint for the session.
+   *
+   * @param isTold Whether the other side knows already, by a frame that says that no payload comes.
+   */
+  protected refuse(isTold: boolean): void {
+    this.#failedAs = Count.sessionsRefused;
+    if (isTold) this.relay.out.noteEndTold();
+    this.#beginReset("told");
+  }
+
+  #beginReset(cause: ResetCause): void {
+    if (this.#reset === null) {
+      this.#reset = new SessionReset(this.relay, this.socket);
+      this.#isToldReset = false;
+      // that the rest has failed is news also when the end of this direction in order was told before
+      this.#hasNews = cause !== "told" || !this.relay.out.endTold;
+      this.state = "resetting";
+      this.around.lingering.add(this);
+      this.#reset.add(cause);
+      this.onFailed(cause);
+    } else this.#reset.add(cause);
+    this.#advanceReset();
+  }
+
+  #advanceReset(): void {
+    if (this.state !== "resetting") return;
+    const { frames, loop } = this.around;
+    const reset = this.#reset!;
+    if (!frames.flush(this.socket)) reset.add("proxy");
+    // payload must not overtake a frame
+    const more = reset.advance(this.endpoint, this.awaitsEndpoint, !frames.hasUnsent(this.socket));
+    if (reset.outDone) this.#tellReset();
+    if (reset.endpointDone) this.#dropEndpoint(reset.endpointFailed ? "reset" : "linger");
+    if (reset.settled) this.#finishReset();
+    else if (more) loop.enqueue(this);
+  }
+
+  #tellReset(): void {
+    if (!this.#hasNews) return;
+    this.#hasNews = false;
+    if (!this.#orphaned) this.owner.reset(this.id, this.session, this.relay.out.moved);
+  }
+
+  #finishReset(): void {
+    this.around.lingering.remove(this);
+    this.around.counters[this.tunnel + this.#failedAs]++;
+    this.state = "finished";
+    if (this.#orphaned || !this.#reset!.proxyReusable || this.socket.hungUp) this.close();
+    else this.onSessionFinished();
+  }
+
+  /** How far the reset of a session has come; null when there is none under way. */
+  progress(): number | null {
+    const { in: inward, out } = this.relay;
+    return this.state === "resetting" ? out.moved + inward.moved + inward.taken : null;
+  }
+
+  /** What was sent in front of a reset finds nobody who takes it. */
+  giveUp(): void {
+    this.#reset!.stopSending();
+    this.#tellReset();
+    this.around.counters[this.tunnel + this.#failedAs]++;
     this.close();
   }
 
@@ -272,8 +380,10 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     this.state = "closed";
     this.relay.abandon();
     this.around.frames.forget(this.socket);
-    this.#dropEndpoint(true);
-    this.socket.close();
+    this.#dropEndpoint("reset");
+    // after a reset the other side may not have heard of it: to it, an end in order would be the end of the stream
+    if (this.#reset === null) this.socket.close();
+    else this.around.lingering.reset(this.socket, NOTHING);
     this.around.counters[Count.proxyConnsClosed]++;
     this.onClosed();
   }

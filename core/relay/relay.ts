@@ -66,9 +66,10 @@ export class Relay {
 
   /** An error shows in a read; where no read will come, because that direction has ended or is blocked, ask for it. */
   #findUnreadError(endpoint: StreamSocket, proxy: StreamSocket): void {
-    if (endpoint.failed && !(this.out.ended && this.in.ended)) {
+    // before payload may leave, what the endpoint has sent must wait
+    if (endpoint.failed && this.out.open && !(this.out.ended && this.in.ended)) {
       this.failure = { side: "endpoint", code: takeSocketError(endpoint.fd) || Errno.ECONNRESET };
-    } else if (proxy.failed && (this.in.ended || !this.in.open)) {
+    } else if (proxy.failed && (this.in.ended || !this.in.open || this.in.held > 0 || !endpoint.writable)) {
       this.failure = { side: "proxy", code: takeSocketError(proxy.fd) || Errno.ECONNRESET };
     }
   }

@@ -4,6 +4,7 @@ import type { EventLoop } from "../reactor/event_loop.ts";
 import type { LogFields } from "../reactor/log_record.ts";
 import type { ReactorContext } from "../reactor/reactor_worker.ts";
 import { FramePort } from "./frame_port.ts";
+import { Lingering } from "./lingering.ts";
 import { PipePool } from "./pipe_pool.ts";
 
 /** What a ProxyConn uses of its Worker. */
@@ -14,6 +15,8 @@ export interface RelaySurroundings {
   readonly pipes: PipePool;
   /** The frames of its ProxyConns. */
   readonly frames: FramePort;
+  /** What has failed and is not over yet. */
+  readonly lingering: Lingering;
   /** The Worker's block of counters. */
   readonly counters: Float64Array;
   /** Whether debug lines are wanted: ask before building one on the hot path. */
@@ -40,6 +43,7 @@ export function surroundingsOf(context: ReactorContext, counters: Float64Array, 
     loop: context.loop,
     pipes: new PipePool(pipes),
     frames: new FramePort(),
+    lingering: new Lingering(context.loop),
     counters,
     debugging,
     debug(message, proxy, session, who, detail) {

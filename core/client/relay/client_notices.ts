@@ -77,7 +77,7 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
       case "NotifyProxyShutdownPeerConn":
         return proxy?.onShutdownPeer(notice.session, notice.total);
       case "ResetSession":
-        return proxy?.onReset(notice.session, notice.total);
+        return proxy?.onResetPeer(notice.session, notice.total);
       case "FreeProxyConnReq":
         throw new ProtocolError("FreeProxyConnReq is for the server");
       default:

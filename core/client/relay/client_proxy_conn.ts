@@ -16,8 +16,9 @@ import {
 } from "../../protocol/proxy_frame.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
-import { Count, type TunnelRow } from "../../relay/counters.ts";
+import type { TunnelRow } from "../../relay/counters.ts";
 import { type Notices, ProxyConn } from "../../relay/proxy_conn.ts";
+import type { ResetCause } from "../../relay/session_reset.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { LocalConnector, LocalConnectorEvents } from "./local_connector.ts";
 import type { LocalTarget } from "./local_target.ts";
@@ -72,6 +73,8 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
         return this.#watchStarting();
       case "relaying":
         return this.#relaySession();
+      case "resetting":
+        return this.pumpSession();
       case "finished":
       case "closed":
         return;
@@ -101,8 +104,11 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
       this.who = { name: target.name };
       this.debug("Session begins", `connecting to ${target.local}`);
     }
-    this.#connector = this.owner.borrowConnector();
-    this.#connector.start(target, this);
+    if (!this.isNothing) {
+      this.#connector = this.owner.borrowConnector();
+      this.#connector.start(target, this);
+    }
+    if (this.state === "starting") this.pumpSession();
   }
 
   #startNotices(): void {
@@ -113,9 +119,8 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
     if (socket !== null) this.owner.onStartNotices(this, socket);
   }
 
-  /** While connecting, payload stays in the socket; an error or a notice of reset ends the attempt. */
+  /** While connecting, payload stays in the socket; an error ends the attempt. */
   #watchStarting(): void {
-    if (this.relay.failure !== null) return this.fail(this.relay.failure);
     if (this.socket.failed) this.fail({ side: "proxy", code: Errno.ECONNRESET });
   }
 
@@ -130,35 +135,52 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
   onLocalConnected(socket: StreamSocket): void {
     this.#returnConnector();
     this.attach(socket);
-    this.state = "relaying";
     this.relay.in.open = true;
+    if (this.state === "resetting") return this.pumpSession();
+    this.state = "relaying";
     this.#relaySession();
   }
 
   /** The response goes with the first payload, or with the end of the stream: one segment and one wake-up less. */
   #relaySession(): void {
     const endpoint = this.endpoint;
-    if (!this.relay.out.open && endpoint !== null && endpoint.readable && this.relay.failure === null) {
+    if (!this.relay.out.open && endpoint !== null && endpoint.readable) {
       if (!this.#respond(START_CONNECTED, endpoint.hasInput)) return;
       this.relay.out.open = true;
     }
     this.pumpSession();
   }
 
-  /** There is no LocalServer. Payload may be under way, so this ProxyConn ends with the session. */
+  /** There is no LocalServer. Payload may be under way, and is thrown away when it comes. */
   onLocalRefused(reason: string): void {
+    this.#returnConnector();
     this.debug("Local service refuses", reason);
-    if (!this.#respond(START_REFUSED)) return;
-    this.around.counters[this.tunnel + Count.sessionsRefused]++;
-    this.close();
+    if (this.state === "resetting") return this.pumpSession();
+    if (this.#respond(START_REFUSED)) this.refuse(true);
   }
 
   /** The LocalServer accepted and reset at once. */
   onLocalReset(code: number): void {
+    this.#returnConnector();
     this.fail({ side: "endpoint", code });
   }
 
-  /** Both directions have ended here: the server may start the next session. */
+  /** There may be a LocalConn yet. */
+  protected override get awaitsEndpoint(): boolean {
+    return this.#connector !== null;
+  }
+
+  /** What the visitor has sent in front of its reset is for the LocalServer, if there is one; otherwise it is not asked. */
+  protected override onFailed(cause: ResetCause): void {
+    const { in: inward, out } = this.relay;
+    if (cause !== "told" || inward.limit === 0) this.#cancelConnector();
+    // behind the start everything is payload
+    if (this.endpoint === null) inward.open = true;
+    if (cause === "proxy" || out.open || out.endTold) return;
+    out.open = this.#respond(START_CONNECTED);
+  }
+
+  /** Both directions are over here: the server may start the next session. */
   protected override onSessionFinished(): void {
     this.state = "idle";
     this.owner.free(this.id, this.session);
@@ -171,7 +193,8 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
    */
   tellAgain(): void {
     if (this.state !== "idle" || this.session === 0) return;
-    this.owner.shutdownPeer(this.id, this.session, this.relay.out.moved, false);
+    if (this.wasReset) this.owner.reset(this.id, this.session, this.relay.out.moved);
+    else this.owner.shutdownPeer(this.id, this.session, this.relay.out.moved, false);
     this.owner.free(this.id, this.session);
   }
 
@@ -180,9 +203,13 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
 
   /** It is closed. */
   protected override onClosed(): void {
+    this.#cancelConnector();
+    this.owner.onProxyClosed(this);
+  }
+
+  #cancelConnector(): void {
     this.#connector?.cancel();
     this.#returnConnector();
-    this.owner.onProxyClosed(this);
   }
 
   #returnConnector(): void {

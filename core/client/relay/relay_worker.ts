@@ -81,7 +81,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, this);
     this.#notices = new ClientNotices(this.#around, noticesByCtlConn(context), this.#proxies);
-    this.#drain = new DrainWatch(context, counters, () => 0, DRAIN_GRACE_MS);
+    this.#drain = new DrainWatch(context, counters, () => this.#around.lingering.size, DRAIN_GRACE_MS);
     new PeerSweep(context.loop);
     new HalfCloseWatch(context, config.halfCloseTimeoutMs);
   }
@@ -102,7 +102,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
       }
       case RecordKind.RESET_SESSION: {
         const { proxy, session } = readSession(words, at);
-        return this.#proxies.get(proxy)?.onReset(session, readTotal(words, at));
+        return this.#proxies.get(proxy)?.onResetPeer(session, readTotal(words, at));
       }
       default:
         throw strayRecord(words, at);

@@ -1,9 +1,13 @@
 // A PublicConn until it has a ProxyConn: it waits, first for its readiness to be known, and may go away meanwhile.
+import { peek } from "../../../ffi/socket.ts";
 import type { Task } from "../../reactor/event_loop.ts";
 import type { Linked, LinkedList } from "../../reactor/linked_list.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import type { TunnelRow } from "../../relay/counters.ts";
 import type { PortPlace } from "../connection_counts.ts";
+
+// one per Worker: nobody looks at what it holds
+const oneByte = new Uint8Array(1);
 
 /** Who has PublicConns. */
 export interface PublicConnOwner {
@@ -80,10 +84,10 @@ export class PublicConn implements Task, Linked<PublicConn> {
     this.#onWaiting(settled ? -1 : 1);
   }
 
-  /** A reset while waiting ends it; payload and FIN stay in the socket for the session to come. */
+  /** A reset while waiting ends it; payload, also in front of a reset, and FIN stay in the socket for the session to come. */
   run(): void {
     if (this.settled) return;
-    if (this.socket.failed) return this.giveUp();
+    if (this.socket.failed && peek(this.socket.fd, oneByte) <= 0) return this.giveUp();
     if (this.#ready) return;
     this.#ready = true;
     this.#owner.serve(this);

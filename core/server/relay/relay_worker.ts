@@ -69,7 +69,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     this.#tickets = new Tickets(context.loop, config.index, config.relays, this.#sweep, (control, proxy, ticket) => {
       sendNeedProxy(context.mailbox, CONTROL, control, proxy, config.index, ticket);
     });
-    this.#drain = new DrainWatch(context, counters, () => this.#waiting());
+    this.#drain = new DrainWatch(context, counters, () => this.#waiting() + this.#around.lingering.size);
     this.#givenUp = new LogLimit(context, { lines: GIVEN_UP_LINES });
     new PeerSweep(context.loop);
     new HalfCloseWatch(context, config.halfCloseTimeoutMs);
@@ -103,7 +103,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
       }
       case RecordKind.RESET_SESSION: {
         const record = readSession(words, at);
-        return this.#proxy(record)?.onReset(record.session, readTotal(words, at));
+        return this.#proxy(record)?.onResetPeer(record.session, readTotal(words, at));
       }
       default:
         throw strayRecord(words, at);

@@ -87,7 +87,7 @@ export class ServerNotices implements Notices, NoticeConnEvents {
       case "FreeProxyConnReq":
         return proxy?.onFree(notice.session);
       case "ResetSession":
-        return proxy?.onReset(notice.session, notice.total);
+        return proxy?.onResetPeer(notice.session, notice.total);
       default:
         return notice satisfies never;
     }

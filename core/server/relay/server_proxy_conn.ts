@@ -155,6 +155,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
       case "finished":
         return this.#watchIdle();
       case "starting":
+      case "resetting":
         this.#readResponses();
         return this.pumpSession();
       case "relaying":
@@ -171,8 +172,9 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     if (this.socket.readable && this.around.frames.receive(this.socket) !== 0) this.close();
   }
 
+  /** Up to where payload begins, which a session that has failed must find as well. */
   #readResponses(): void {
-    while (this.state === "starting" && this.socket.readable) {
+    while (this.inSession && !this.relay.in.open && this.socket.readable) {
       const received = this.around.frames.receive(this.socket);
       if (received === 0) return;
       if (received < 0) {
@@ -197,8 +199,8 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
 
   /** Payload may go: from here on there is no other ProxyConn for this PublicConn. */
   #trust(): void {
-    this.relay.out.open = true;
     this.#conn = null;
+    if (this.state !== "resetting") this.relay.out.open = true;
   }
 
   #onResponse(): void {
@@ -207,13 +209,14 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
       case START_ALIVE:
         return this.#trust();
       case START_CONNECTED:
-        this.state = "relaying";
-        this.#trust();
         this.relay.in.open = true;
-        return;
+        if (this.state === "starting") this.state = "relaying";
+        return this.#trust();
       case START_REFUSED:
-        this.around.counters[this.tunnel + Count.sessionsRefused]++;
-        return this.close();
+        this.relay.in.open = true;
+        this.relay.in.limit = 0;
+        if (this.state === "starting") this.refuse(false);
+        return;
       default:
         return rsp.status satisfies never;
     }
@@ -264,9 +267,21 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     this.owner.onIdle(this);
   }
 
+  /** An answer is read, but not waited for: there is nobody to take to another ProxyConn. */
+  protected override onFailed(): void {
+    this.#stopAsking();
+    this.#conn = null;
+  }
+
   /** One connection less. */
   protected override onEndpointClosed(): void {
     this.owner.onPublicClosed(this.#place);
+  }
+
+  /** One connection less, later. */
+  protected override onceEndpointClosed(): () => void {
+    const place = this.#place;
+    return () => this.owner.onPublicClosed(place);
   }
 
   /** There will be no other session on it. */
