@@ -23,6 +23,18 @@ export interface LoopTrialEvents {
   onLoop(tunnel: number): void;
 }
 
+/** What came of a round, all suspects together. */
+interface Outcome {
+  /** Sessions that were let go. */
+  readonly released: number;
+  /** Visitors who came for it. */
+  readonly caused: number;
+  /** Visitors who came otherwise. */
+  readonly uncaused: number;
+  /** Sessions that wait now. */
+  readonly waiting: number;
+}
+
 interface Suspect {
   /** Sessions under way and bytes of answers, as they were counted last. */
   sessions: number;
@@ -74,8 +86,8 @@ export class LoopTrial {
   async #run(): Promise<void> {
     this.#running = true;
     for (this.#round = 0; this.#suspects.size > 0 && this.#round < SETTLING + ROUNDS; this.#round++) {
-      const isLoop = await this.#playRound(this.#round >= SETTLING);
-      if (this.#round >= SETTLING && !isLoop) break;
+      const outcome = await this.#playRound(this.#round >= SETTLING);
+      if (this.#round >= 0 && !mayBeLoop(this.#round, outcome)) break;
     }
     const isOver = this.#round === SETTLING + ROUNDS;
     for (const [tunnel, { released, caused }] of this.#suspects) {
@@ -88,8 +100,7 @@ export class LoopTrial {
     this.#running = false;
   }
 
-  /** Whether what came is what a loop, or loops, would have made. */
-  async #playRound(counts: boolean): Promise<boolean> {
+  async #playRound(counts: boolean): Promise<Outcome> {
     // what is held in the first round may have passed a gate before it heard
     if (this.#round > 0) { for (const tunnel of this.#suspects.keys()) this.#events.tell(tunnel, "release"); }
     await this.#wait(RESPONSE_MS);
@@ -97,7 +108,7 @@ export class LoopTrial {
     const restMs = REST_MS + REST_MORE_MS * Math.random();
     await this.#wait(restMs);
     const late = this.#arrivals();
-    let [released, caused] = [0, 0];
+    let [released, caused, uncaused, waiting] = [0, 0, 0, 0];
     for (const [tunnel, suspect] of this.#suspects) {
       const arrived = prompt.get(tunnel) ?? 0;
       const others = late.get(tunnel) ?? 0;
@@ -108,9 +119,11 @@ export class LoopTrial {
       }
       released += suspect.waiting;
       caused += effect;
+      uncaused += others;
       suspect.waiting = Math.max(0, arrived + others);
+      waiting += suspect.waiting;
     }
-    return released > 0 && caused >= PART * released - 0.5;
+    return { released, caused, uncaused, waiting };
   }
 
   /** How many sessions of each suspect have come since the last look. A tunnel whose LocalServer has said something is none. */
@@ -126,6 +139,14 @@ export class LoopTrial {
     }
     return arrivals;
   }
+}
+
+/** Whether the suspects may still be a loop, or loops, after a round, 0 up. */
+function mayBeLoop(round: number, { released, caused, uncaused, waiting }: Outcome): boolean {
+  // nobody was let go: whoever comes does so by itself, and most did
+  if (round === 0) return uncaused < 3 || uncaused < (1 - PART) * waiting;
+  if (round < SETTLING) return caused > 0;
+  return released > 0 && caused >= PART * released - 0.5;
 }
 
 function sleep(ms: number): Promise<void> {

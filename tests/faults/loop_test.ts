@@ -7,8 +7,8 @@ import { Forwarder } from "../support/forwarder.ts";
 import { freePorts } from "../support/program.ts";
 import { publicAddress, startClient, startServer } from "../support/starts.ts";
 
-/** Ms within which a loop is found. */
-const FOUND_MS = 40_000;
+/** Ms within which a loop is found: 12 s, and more on a machine so busy that a round has to be repeated. */
+const FOUND_MS = 90_000;
 /** Descriptors that a loop may take, where it took all: 19,481 in 3 s. */
 const MOST_DESCRIPTORS = 2000;
 const WARNING = /leads back to this tunnel's own public port.* name=(\w+)/;
