@@ -325,3 +325,37 @@ testConn("a closed connection sends nothing and hears nothing", {}, ({ conn, own
   stage.advance(100_000);
   assertEquals([owner.heard, owner.closed, stage.loop.timers.size], [[], [], 0]);
 });
+
+testOnStage(
+  "peers of one party that read nothing are given up when too much waits for all of them together",
+  (stage) => {
+    const unsent = { total: 0 };
+    const conns = Array.from({ length: 12 }, () => {
+      const owner = new Owner();
+      const conn = new CtlConn(stage.loop, stage.connectUnwatched(4096).fd, owner, LOGIN_MS);
+      conn.startHeartbeats(10_000, 30_000);
+      conn.unsent = unsent;
+      return { conn, owner };
+    });
+    const fill = (conn: CtlConn, bytes: number) => {
+      const reason = "x".repeat(200);
+      for (const end = conn.writer.length + bytes; conn.writer.length < end;) {
+        conn.writer.append({ type: "CloseTunnel", tunnel: tunnelNo(1), reason });
+      }
+      conn.flushSoon();
+    };
+    const [modest, ...hungry] = conns;
+    stage.step(2);
+    fill(modest.conn, 40_000);
+    // 3 MiB each: none of them has too much by itself
+    for (const { conn } of hungry) fill(conn, 3 << 20);
+    stage.step(2);
+    const given = hungry.filter(({ owner }) => owner.closed.length > 0);
+    assert(given.length >= 1 && given.length <= 3, `${given.length} of ${hungry.length} are given up`);
+    assertEquals(given[0].owner.closed, ["the peer does not read"]);
+    assertEquals(modest.owner.closed, [], "little waits for this one");
+    assert(unsent.total <= 32 << 20, `${unsent.total} bytes wait`);
+    for (const { conn } of conns) conn.close();
+    assertEquals(unsent.total, 0);
+  },
+);

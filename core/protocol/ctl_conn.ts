@@ -19,10 +19,19 @@ const SLICE_MS = 0.5;
 const ROUNDS = 16;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 4 << 20;
+/** Bytes that may wait for all peers of one party together, before those are given up that more than a little waits for. */
+const MOST_UNSENT_OF_PARTY = 32 << 20;
+const LITTLE_UNSENT = 64 << 10;
 /** Ms at most between repeats of what the peer's kernel has not acknowledged: soon after a link is back, it is made up for. */
 const REPEAT_MS = 2000;
 /** Ms for which a finished connection waits for the peer to have read the last frame. */
 const LINGER_MS = 1000;
+
+/** Bytes that wait to be sent to all peers of one party. */
+export interface UnsentBytes {
+  /** How many, 0 at first. Kept by the ctl_conns. */
+  total: number;
+}
 
 /** Who speaks on a ctl_conn. */
 export interface CtlConnOwner {
@@ -40,6 +49,10 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
   waiting: boolean = false;
   /** Whose share of a turn reading it takes. */
   party: unknown = null;
+  /** Where its unsent bytes count together with those of others; null while they do not. Set once. */
+  unsent: UnsentBytes | null = null;
+  /** How many of those are its own. */
+  #unsentHere = 0;
   /** Frames to send; call {@linkcode flushSoon} after appending. */
   readonly writer: FrameWriter = new FrameWriter();
   /** Called when the socket is let go of, however that came about, and also some time after {@linkcode finish}. */
@@ -215,7 +228,15 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
       else if (count === -Errno.EAGAIN) this.#socket.writable = false;
       else if (count !== -Errno.EINTR) return this.#lose(errnoWords(-count));
     }
-    if (writer.length > MOST_UNSENT) this.#lose("the peer does not read");
+    this.#countUnsent(writer.length);
+    const isTooMuch = this.unsent !== null && this.unsent.total > MOST_UNSENT_OF_PARTY && writer.length > LITTLE_UNSENT;
+    if (writer.length > MOST_UNSENT || isTooMuch) this.#lose("the peer does not read");
+  }
+
+  #countUnsent(bytes: number): void {
+    if (this.unsent === null) return;
+    this.unsent.total += bytes - this.#unsentHere;
+    this.#unsentHere = bytes;
   }
 
   /** Sends heartbeats, suspects a peer that is silent, and ends what takes too long. */
@@ -281,6 +302,7 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
   close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    this.#countUnsent(0);
     this.#loop.timers.clear(this.#timer);
     this.#socket.close();
     this.onReleased?.();

@@ -1,10 +1,13 @@
-// Whether one more client of a token may log in: the rule max_clients, and that one which seems to be gone makes room.
+// Whether one more client of a token may log in: the rule max_clients, and that one which seems to be gone makes room. What waits
+// to be sent to a token's clients is counted together.
+import type { UnsentBytes } from "../../protocol/ctl_conn.ts";
 import type { Grant } from "../policy/grant.ts";
 import type { Control } from "./control.ts";
 
 /** See the file's head. One thread. */
 export class ClientPlaces {
   readonly #clients = new Map<Grant, Set<Control>>();
+  readonly #unsent = new Map<Grant, UnsentBytes>();
   readonly #goneAfterMs: number;
   readonly #hasRoom: (grant: Grant) => boolean;
 
@@ -25,6 +28,9 @@ export class ClientPlaces {
     const clients = this.#clients.get(control.grant);
     if (clients === undefined) this.#clients.set(control.grant, new Set([control]));
     else clients.add(control);
+    let unsent = this.#unsent.get(control.grant);
+    if (unsent === undefined) this.#unsent.set(control.grant, unsent = { total: 0 });
+    control.conn.unsent = unsent;
   }
 
   /** One has gone; again is nothing. */
