@@ -320,7 +320,7 @@ testOnStage("after a stall what has arrived is read before a timer judges", (sta
 
 Deno.test("timers do not count the time for which a loop stood still", () => {
   let now = 0;
-  const loop = new EventLoop(() => now);
+  const loop = new EventLoop(() => now, () => now);
   const due: number[] = [];
   const timer = new Timer({ onTimer: () => due.push(now) });
   loop.setTimer(timer, 1000);

@@ -172,7 +172,7 @@ export class Peer {
 export class Stage {
   #aheadMs = 0;
   /** Its clock is ahead by what {@linkcode advance} was told. */
-  readonly loop: EventLoop = new EventLoop(() => performance.now() + this.#aheadMs, Infinity);
+  readonly loop: EventLoop = new EventLoop(() => performance.now() + this.#aheadMs);
   readonly #sockets: StreamSocket[] = [];
   readonly #peers: Peer[] = [];
   readonly #noTask: Task = { queued: false, run() {} };
