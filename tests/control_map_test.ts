@@ -127,7 +127,7 @@ testTown("a tunnel is up when its port is open", (town) => {
   assertEquals(town.ask(client, 1, 8000, "web"), []);
   assertEquals(town.deeds.at(-1), "listen 1 8000 for 1");
   assertEquals(town.opened(client, 1, 8000), [
-    { type: "NewTunnelRsp", tunnel: tunnelNo(1), ok: true, address: "0.0.0.0", remote_port: 8000 },
+    { type: "NewTunnelRsp", tunnel: tunnelNo(1), ok: true, address: "0.0.0.0", remote_port: 8000, allow: [], deny: [] },
   ]);
   assertEquals(town.lines.at(-1), "Tunnel is up name=web public=0.0.0.0:8000 client=1");
 });
@@ -288,6 +288,7 @@ testTown("a client that breaks the protocol is cut off", (town, stage) => {
     stage.until(() => client.read().state !== "open", "the end of the connection");
     assert(town.lines.at(-1)!.endsWith(`reason=${reasons[i]}`), town.lines.at(-1));
   });
+  stage.advance(1100);
   assertEquals([...town.map.values()], []);
 });
 
@@ -410,12 +411,13 @@ testTown("on another address the same port is another one", (town) => {
 
 testTown(
   "what costs little is looked at before address ranges, which are read when the tunnel can be granted",
-  (town) => {
+  (town, stage) => {
     const client = town.enter("a", "192.0.2.1:50000", grant({ ports: [{ low: 8000, high: 8000 }] }));
     const request = { ...newTunnelReq(1, "web", 9000), allow: ["no range"] } as CtlMessage;
     assert(refusal(town.exchange(client, request)).includes("may use ports 8000"));
     town.exchange(client, { ...request, remote_port: 8000 } as CtlMessage);
     assertEquals(town.lines.at(-1)!.replace(/^.*reason=/, ""), 'Invalid NewTunnelReq: "no range" is no address range');
+    stage.advance(1100);
   },
 );
 

@@ -134,6 +134,28 @@ testConn("after the login long frames are legal", {}, ({ conn, owner, far }, sta
   conn.close();
 });
 
+testConn(
+  "a peer that is cut off is told why, and one that is told so says it to its owner",
+  {},
+  ({ owner, far }, stage) => {
+    const second = new Owner();
+    const { fd, peer } = stage.connectUnwatched();
+    const client = new CtlConn(stage.loop, fd, second, LOGIN_MS);
+    owner.react = () => {
+      throw new ProtocolError("Not now");
+    };
+    // more than is read before it is cut off
+    far.sendAll(bytesOf(free(1), ...Array.from({ length: 1000 }, (_, i) => free(i + 2))));
+    stage.until(() => far.read().state !== "open", "the end");
+    const told = far.take();
+    assertEquals([far.state, owner.closed], ["end", ["Not now"]]);
+    peer.sendAll(told);
+    stage.step(2);
+    assertEquals([second.heard, second.closed], [[], ["the other side says: Not now"]]);
+    client.close();
+  },
+);
+
 testConn("bytes that are no frame end the connection", {}, ({ owner, far }, stage) => {
   far.sendAll("GET / HTTP/1.1\r\n\r\n");
   stage.step(2);

@@ -39,8 +39,9 @@ class Client {
     return peer;
   }
 
-  up(no: number, port: number, address = "0.0.0.0"): void {
-    this.map.onResponse({ type: "NewTunnelRsp", tunnel: tunnelNo(no), ok: true, address, remote_port: port });
+  up(no: number, port: number, address = "0.0.0.0", allow: string[] = [], deny: string[] = []): void {
+    const inForce = { address, remote_port: port, allow, deny };
+    this.map.onResponse({ type: "NewTunnelRsp", tunnel: tunnelNo(no), ok: true, ...inForce });
   }
 
   refuse(no: number, reason: string, rule = ""): void {
@@ -243,3 +244,31 @@ testClient("a tunnel beyond max_tunnels is asked for again later, for others may
   stage.advance(1200);
   assertEquals(messagesAt(server), [newTunnelReq(1, "web", 8000)]);
 });
+
+testOnStage(
+  "a tunnel whose lists or port the server does not keep to is closed, not served, and said to be so",
+  (stage) => {
+    const lists = { allow: ["192.0.2.0/24"], deny: ["192.0.2.7/32"] };
+    const plans = [1, 2, 3].map((no) => ({ name: `t${no}`, remotePort: 8000 + no, ...lists, local: "127.0.0.1:80" }));
+    const client = new Client(stage, plans);
+    const server = client.connect();
+    messagesAt(server);
+    client.up(1, 8001, "0.0.0.0", [], lists.deny);
+    client.up(2, 9000, "0.0.0.0", lists.allow, []);
+    client.up(3, 8003, "0.0.0.0", ["::ffff:192.0.2.0/120"], lists.deny);
+    stage.step();
+    const closed = messagesAt(server).map((message) =>
+      message.type === "CloseTunnel" ? message.tunnel as number : message
+    );
+    assertEquals(closed, [1, 2]);
+    const message = "error Tunnel is not served: the server does not keep to what it was asked for";
+    assertEquals(client.lines.slice(0, 2), [
+      `${message} name=t1 port=8001 ignored=allow`,
+      `${message} name=t2 port=8002 ignored=deny, remote_port`,
+    ]);
+    assertEquals(client.shown.length, 1, "the third is up: its range is only written otherwise");
+    stage.advance(600_000);
+    assertEquals(messagesAt(server), [], "and it is not asked for again before the next login");
+    client.disconnect();
+  },
+);

@@ -27,6 +27,7 @@ export function decodeMessage(code: number, view: DataView, at: number, size: nu
     case "NewCtlChallenge":
     case "NewCtlProof":
     case "NewCtlRsp":
+    case "CloseCtl":
     case "NewTunnelReq":
     case "NewTunnelRsp":
     case "CloseTunnel":

@@ -35,9 +35,12 @@ export interface UnsentBytes {
 
 /** Who speaks on a ctl_conn. */
 export interface CtlConnOwner {
-  /** A message has come. An exception of type ProtocolError closes the connection. */
+  /** A message other than CloseCtl has come. An exception of type ProtocolError closes the connection. */
   onMessage(message: CtlMessage): void;
-  /** The connection is gone; called once, and not after {@linkcode CtlConn.finish} or {@linkcode CtlConn.close}. */
+  /**
+   * The connection is gone, or tells its peer why it goes, which close() cuts short; called once, and not after
+   * {@linkcode CtlConn.finish} or {@linkcode CtlConn.close}.
+   */
   onClosed(reason: string): void;
 }
 
@@ -211,13 +214,22 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
         const message = this.#reader.next();
         this.#more = message !== null;
         if (message === null) return;
+        if (message.type === "CloseCtl") return this.#lose(`the other side says: ${message.reason}`);
         this.#owner.onMessage(message);
         if (this.#state !== "open" || performance.now() >= end) return;
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#lose(error.message);
+      this.#sayWhy(error.message);
     }
+  }
+
+  /** The peer is told what was wrong, before the connection ends. */
+  #sayWhy(reason: string): void {
+    if (this.#state !== "open") return;
+    this.send({ type: "CloseCtl", reason });
+    this.finish();
+    this.#owner.onClosed(reason);
   }
 
   #flushNow(): void {

@@ -31,6 +31,7 @@ export class FrameWriter extends NoticeWriter {
       case "NewCtlChallenge":
       case "NewCtlProof":
       case "NewCtlRsp":
+      case "CloseCtl":
       case "NewTunnelReq":
       case "NewTunnelRsp":
       case "CloseTunnel": {

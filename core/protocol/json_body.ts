@@ -45,6 +45,9 @@ const ranges = v.pipe(
   )),
 );
 
+// A server that says nothing of ranges keeps to none.
+const inForce = v.optional(ranges, []);
+
 const version = whole(0, 0xffff_ffff);
 const proof = v.union([hex(32), v.literal("")], "expected 64 lower-case hex digits or nothing");
 const tunnel = v.pipe(whole(1, 0xffff), v.transform((n) => n as TunnelNo));
@@ -67,9 +70,17 @@ const SCHEMA = {
     }),
     v.object({ ok: v.literal(false), reason }),
   ]),
+  CloseCtl: v.object({ reason }),
   NewTunnelReq: v.object({ tunnel, name: text(1, 128), remote_port: whole(0, 0xffff), allow: ranges, deny: ranges }),
   NewTunnelRsp: v.variant("ok", [
-    v.object({ tunnel, ok: v.literal(true), address: text(1, 255), remote_port: whole(1, 0xffff) }),
+    v.object({
+      tunnel,
+      ok: v.literal(true),
+      address: text(1, 255),
+      remote_port: whole(1, 0xffff),
+      allow: inForce,
+      deny: inForce,
+    }),
     v.object({ tunnel, ok: v.literal(false), rule: text(0, 32), reason }),
   ]),
   CloseTunnel: v.object({ tunnel, reason }),

@@ -79,6 +79,12 @@ export interface NewCtlRefused extends Tagged<"NewCtlRsp"> {
 /** server -> client, ends the login. It may also answer NewCtlReq directly, to refuse. */
 export type NewCtlRsp = NewCtlAccepted | NewCtlRefused;
 
+/** Both ways, at any time: what you have sent is malformed, and I close the ctl_conn behind this. JSON. */
+export interface CloseCtl extends Tagged<"CloseCtl"> {
+  /** For people. Made one line of at most 200 characters by the codec, when sent and when read. */
+  reason: string;
+}
+
 /** client -> server: please open a public port. JSON. */
 export interface NewTunnelReq extends Tagged<"NewTunnelReq">, OfTunnel {
   /** 1..128 characters, for logs and metrics. */
@@ -99,6 +105,10 @@ export interface NewTunnelAccepted extends Tagged<"NewTunnelRsp">, OfTunnel {
   address: string;
   /** The public port, 1..65535. */
   remote_port: number;
+  /** The ranges in force, each in its shortest form; a client that has asked for others must not serve the tunnel. */
+  allow: string[];
+  /** As `allow`. */
+  deny: string[];
 }
 
 /** server -> client: no such public port. JSON. */
@@ -163,6 +173,7 @@ export type JsonMessage =
   | NewCtlChallenge
   | NewCtlProof
   | NewCtlRsp
+  | CloseCtl
   | NewTunnelReq
   | NewTunnelRsp
   | CloseTunnel;

@@ -15,13 +15,14 @@ export const MAX_FRAME_BYTES_BEFORE_LOGIN = 1024;
 
 /**
  * The type bytes on a ctl_conn; no byte is used on both kinds of connection, and 0x00 is no type. Free for later:
- * 0x05..0x0f login and TLS, 0x13..0x1e tunnels routed by name, 0x24..0x2f sessions, 0x40..0x5f UDP, 0x60..0xff the rest.
+ * 0x06..0x0f login and TLS, 0x13..0x1e tunnels routed by name, 0x24..0x2f sessions, 0x40..0x5f UDP, 0x60..0xff the rest.
  */
 export const CTL_TYPE_CODE = {
   NewCtlReq: 0x01,
   NewCtlChallenge: 0x02,
   NewCtlProof: 0x03,
   NewCtlRsp: 0x04,
+  CloseCtl: 0x05,
   NewTunnelReq: 0x10,
   NewTunnelRsp: 0x11,
   CloseTunnel: 0x12,

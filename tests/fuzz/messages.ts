@@ -49,7 +49,7 @@ function rangesOf(random: Random): string[] {
 
 /** Any message whose body is JSON. */
 export function jsonMessage(random: Random): JsonMessage {
-  switch (random.between(0, 9)) {
+  switch (random.between(0, 10)) {
     case 0:
     case 1:
       return {
@@ -97,6 +97,8 @@ export function jsonMessage(random: Random): JsonMessage {
         ok: true,
         address: textOf(random, 1, 255),
         remote_port: numberIn(random, 1, 0xffff),
+        allow: rangesOf(random),
+        deny: rangesOf(random),
       };
     case 8:
       return {
@@ -106,6 +108,8 @@ export function jsonMessage(random: Random): JsonMessage {
         rule: textOf(random, 0, 32),
         reason: textOf(random, 0, 200),
       };
+    case 9:
+      return { type: "CloseCtl", reason: textOf(random, 0, 200) };
     default:
       return { type: "CloseTunnel", tunnel: tunnel(random), reason: textOf(random, 0, 200) };
   }

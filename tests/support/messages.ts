@@ -61,6 +61,7 @@ export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
     control: id.map(controlId),
   }),
   fc.record({ type: fc.constant("NewCtlRsp" as const), ok: fc.constant(false as const), reason }),
+  fc.record({ type: fc.constant("CloseCtl" as const), reason }),
   fc.record({
     type: fc.constant("NewTunnelReq" as const),
     tunnel,
@@ -75,6 +76,8 @@ export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
     ok: fc.constant(true as const),
     address: text(1, 255),
     remote_port: port,
+    allow: ranges,
+    deny: ranges,
   }),
   fc.record({
     type: fc.constant("NewTunnelRsp" as const),

@@ -34,6 +34,8 @@ export interface JsonRow {
   field: string;
   /** What the page says about its values. */
   text: string;
+  /** Whether the field may be left out. */
+  isOptional: boolean;
   good: unknown[];
   bad: unknown[];
 }
@@ -118,6 +120,8 @@ function parseOffsetRow([offset, kind, field, text]: string[]): OffsetRow {
   };
 }
 
+const OPTIONAL = ", optional";
+
 /** The tables of JSON fields, one for each form of a message. */
 export function parseJsonTables(markdown: string): { name: string; title: string; rows: JsonRow[] }[] {
   return parseTables(markdown)
@@ -125,7 +129,12 @@ export function parseJsonTables(markdown: string): { name: string; title: string
     .map(({ title, rows }) => ({
       name: title.split(/[ ,]/)[0],
       title,
-      rows: rows.map(([field, text]) => ({ field, text, ...parseJsonValue(text) })),
+      rows: rows.map(([field, text]) => ({
+        field,
+        text,
+        isOptional: text.endsWith(OPTIONAL),
+        ...parseJsonValue(text.replace(OPTIONAL, "")),
+      })),
     }));
 }
 

@@ -119,6 +119,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
       case "NewCtlChallenge":
       case "NewCtlProof":
       case "NewCtlRsp":
+      case "CloseCtl":
       case "NewTunnelReq":
       case "FreeProxyConnReq":
         throw new ProtocolError(`${message.type} does not belong here`);

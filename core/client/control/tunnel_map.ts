@@ -1,7 +1,8 @@
 // The client's TunnelMap: which tunnels are up, on which public ports, and when to ask again for those that are not.
+import { formatRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { CtlConn } from "../../protocol/ctl_conn.ts";
 import { type TunnelNo, tunnelNo } from "../../protocol/ids.ts";
-import type { CloseTunnel, NewTunnelRefused, NewTunnelRsp } from "../../protocol/messages.ts";
+import type { CloseTunnel, NewTunnelAccepted, NewTunnelRefused, NewTunnelRsp } from "../../protocol/messages.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import type { LogFields, LogLevel } from "../../reactor/log_record.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
@@ -94,12 +95,26 @@ export class TunnelMap implements TimerTarget {
     const tunnel = this.#tunnels[response.tunnel - 1];
     if (tunnel === undefined || tunnel.state !== "asked") return;
     if (!response.ok) return this.#refused(tunnel, response);
+    const ignored = whatIsIgnored(tunnel, response);
+    if (ignored !== "") return this.#refuse(tunnel, ignored);
     tunnel.state = "up";
     tunnel.refusals = 0;
     tunnel.port = response.remote_port;
     tunnel.host = publicHost(response.address, this.#serverHost);
     this.#log("info", "Tunnel is up", fieldsOf(tunnel));
     this.#show(tunnel.no, true, fieldsOf(tunnel));
+  }
+
+  /** The server would serve a tunnel otherwise than it was asked to. */
+  #refuse(tunnel: TunnelState, ignored: string): void {
+    tunnel.state = "barred";
+    const { plan: { name }, port, no } = tunnel;
+    this.#conn?.send({ type: "CloseTunnel", tunnel: no, reason: `The server does not keep to ${ignored}` });
+    this.#log("error", "Tunnel is not served: the server does not keep to what it was asked for", {
+      name,
+      port,
+      ignored,
+    });
   }
 
   #refused(tunnel: TunnelState, { rule, reason }: NewTunnelRefused): void {
@@ -149,6 +164,25 @@ export class TunnelMap implements TimerTarget {
     this.#conn = null;
     this.#closed = true;
   }
+}
+
+/** What a server that opens a tunnel does not keep to, as its settings are called; empty when that is nothing. */
+function whatIsIgnored({ plan, port }: TunnelState, inForce: NewTunnelAccepted): string {
+  const ignored: string[] = [];
+  if (!sameRanges(plan.allow, inForce.allow)) ignored.push("allow");
+  if (!sameRanges(plan.deny, inForce.deny)) ignored.push("deny");
+  if (port !== 0 && inForce.remote_port !== port) ignored.push("remote_port");
+  return ignored.join(", ");
+}
+
+/** Whether two lists have the same ranges, however these are written. */
+function sameRanges(asked: readonly string[], inForce: readonly string[]): boolean {
+  return asked.length === inForce.length && asked.every((range, place) => shortest(range) === shortest(inForce[place]));
+}
+
+function shortest(text: string): string | null {
+  const range = parseAddressRange(text);
+  return range === null ? null : formatRange(range);
 }
 
 function fieldsOf({ plan: { name, local }, host, port }: TunnelState): LogFields {

@@ -1,6 +1,6 @@
 // The ControlMap: every client that is logged in, its tunnels, and which ports they have or want.
 import { Errno, errnoWords } from "../../../ffi/errno.ts";
-import { type AddressRange, parseAddressRange } from "../../protocol/address_range.ts";
+import { type AddressRange, formatRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewTunnelReq } from "../../protocol/messages.ts";
@@ -104,9 +104,9 @@ export class ControlMap {
   /** Takes in a client; one that returns replaces itself, and so gets its ports back at once. */
   add({ conn, grant, instance, program, address, proof }: LoggedIn): CtlConnOwner {
     const former = this.#instances.get(keyOf(grant, instance));
-    if (former !== undefined) this.#lose(former, "replaced by a new connection of the same client");
+    if (former !== undefined) this.#end(former, "replaced by a new connection of the same client");
     const gone = this.#places.isFull(grant) ? this.#places.goneOf(grant) : null;
-    if (gone !== null) this.#lose(gone, "silent, and another client of its token has come");
+    if (gone !== null) this.#end(gone, "silent, and another client of its token has come");
     const { proxyPort, heartbeatIntervalMs, heartbeatTimeoutMs } = this.#options;
     const id = ++this.#lastControl as ControlId;
     const control: Control = { id, conn, grant, instance, address, tunnels: new Map() };
@@ -153,6 +153,7 @@ export class ControlMap {
       case "NewCtlProof":
       case "NewCtlChallenge":
       case "NewCtlRsp":
+      case "CloseCtl":
       case "NewTunnelRsp":
       case "NotifyClientNeedProxy":
         throw new ProtocolError(`${message.type} does not belong here`);
@@ -206,7 +207,9 @@ export class ControlMap {
     this.#ports.opened(tunnel, control);
     tunnel.open = true;
     const { bind } = control.grant;
-    control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, address: bind, remote_port: port });
+    const [allow, deny] = [tunnel.allow.map(formatRange), tunnel.deny.map(formatRange)];
+    const inForce = { address: bind, remote_port: port, allow, deny };
+    control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, ...inForce });
     const fields = fieldsOf(tunnel, control);
     this.#actions.log(control.grant, "Tunnel is up", fields);
     this.#actions.show(tunnel, true, fields);
@@ -296,8 +299,13 @@ export class ControlMap {
     for (const { conn } of this.#controls.values()) conn.finish();
   }
 
-  #lose(control: Control, reason: string): void {
+  #end(control: Control, reason: string): void {
     control.conn.close();
+    this.#lose(control, reason);
+  }
+
+  /** Its ctl_conn is gone, or tells its client why it goes. */
+  #lose(control: Control, reason: string): void {
     this.#controls.delete(control.id);
     this.#places.leave(control);
     const key = keyOf(control.grant, control.instance);

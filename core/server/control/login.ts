@@ -184,8 +184,9 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
     this.#conn.close();
   }
 
-  /** The connection is gone. */
+  /** The connection is gone, or tells its client why it goes. */
   onClosed(reason: string): void {
+    this.#loop.timers.clear(this.#delay);
     if (this.#successor !== null) this.#successor.onClosed(reason);
     else this.#events.onLoginFailed(formatAddress(this.#address), reason);
   }

@@ -17,8 +17,9 @@ const FIELDS: Record<JsonMessage["type"], readonly string[]> = {
   NewCtlChallenge: ["version", "nonce", "auth"],
   NewCtlProof: ["auth", "proof"],
   NewCtlRsp: ["ok", "proof", "proxy_port", "heartbeat_timeout_ms", "control", "reason"],
+  CloseCtl: ["reason"],
   NewTunnelReq: ["tunnel", "name", "remote_port", "allow", "deny"],
-  NewTunnelRsp: ["tunnel", "ok", "address", "remote_port", "rule", "reason"],
+  NewTunnelRsp: ["tunnel", "ok", "address", "remote_port", "allow", "deny", "rule", "reason"],
   CloseTunnel: ["tunnel", "reason"],
 };
 const TYPES = Object.keys(FIELDS) as JsonMessage["type"][];
