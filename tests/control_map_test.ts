@@ -567,10 +567,3 @@ testTown("at the end of the program every tunnel is said to be down once, whoeve
     )),
   );
 });
-
-testTown("a long name is shortened where people read it", (town) => {
-  const client = town.enter("a");
-  town.ask(client, 1, 8000, "n".repeat(128));
-  town.opened(client, 1, 8000);
-  assertEquals(town.lines.at(-1), `Tunnel is up name=${"n".repeat(47)}\u2026 public=0.0.0.0:8000 client=1`);
-});

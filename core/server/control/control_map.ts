@@ -4,7 +4,7 @@ import { type AddressRange, formatRange, parseAddressRange } from "../../protoco
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewTunnelReq } from "../../protocol/messages.ts";
-import { oneLine, ProtocolError } from "../../protocol/protocol_error.ts";
+import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
 import { ClientPlaces } from "./client_places.ts";
 import type { Control, Tunnel } from "./control.ts";
@@ -12,9 +12,6 @@ import type { Grant } from "../policy/grant.ts";
 import type { LoggedIn } from "./login.ts";
 import { type Held, noneFree, PublicPorts, type Refusal } from "./public_ports.ts";
 import type { TunnelRows } from "./tunnel_rows.ts";
-
-/** UTF-16 code units of a name that a line shows. */
-const LONGEST_SHOWN = 48;
 
 /** What the ControlMap needs done. */
 export interface ControlMapActions {
@@ -128,7 +125,7 @@ export class ControlMap {
     this.#actions.log(grant, "Client has logged in", {
       client: control.id,
       address,
-      program: shown(program),
+      program,
       ...token,
     });
     return {
@@ -185,7 +182,7 @@ export class ControlMap {
 
   #refuseTunnel(control: Control, no: TunnelNo, name: string, { rule, reason }: Refusal): void {
     control.conn.send({ type: "NewTunnelRsp", tunnel: no, ok: false, rule, reason });
-    const fields = { name: shown(name), client: control.id, address: control.address, reason };
+    const fields = { name, client: control.id, address: control.address, reason };
     this.#actions.log(control.grant, "Tunnel is refused", fields);
   }
 
@@ -317,11 +314,6 @@ export class ControlMap {
   }
 }
 
-/** A text that a client chose, as a line shows it. */
-function shown(text: string): string {
-  return text.length <= LONGEST_SHOWN ? text : `${oneLine(text, LONGEST_SHOWN - 1)}\u2026`;
-}
-
 function rangesOf(texts: readonly string[]): AddressRange[] {
   return texts.map((text) => {
     const range = parseAddressRange(text);
@@ -340,7 +332,7 @@ function ownerOf({ grant, instance }: Control, no: TunnelNo, name: string): stri
 }
 
 function fieldsOf({ name, port }: Tunnel, { id, grant }: Control): LogFields {
-  return { name: shown(name), public: publicAddress(grant.bind, port), client: id };
+  return { name, public: publicAddress(grant.bind, port), client: id };
 }
 
 function whyNotOpen(port: number, code: number, { ctlPort, proxyPort }: ControlMapOptions): string {
