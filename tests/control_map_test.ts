@@ -58,7 +58,7 @@ class Town implements ControlMapActions {
   forward = (control: ControlId, message: SessionMessage) => void this.forwarded.push([control, message]);
   show = ({ row }: Tunnel, up: boolean, { name, public: address }: LogFields) =>
     void this.shown.push(`${row.row} ${name} ${up ? "up" : "down"} ${address}`);
-  log = (_grant: Grant, message: string, fields: Readonly<Record<string, string | number | boolean>>) =>
+  log = (_about: string, _grant: Grant, message: string, fields: Readonly<Record<string, string | number | boolean>>) =>
     void this.lines.push([message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
 
   /** A client that has logged in. */

@@ -29,8 +29,8 @@ export interface ControlMapActions {
   forward(control: ControlId, message: SessionMessage): void;
   /** A tunnel has come up or gone down. */
   show(tunnel: Tunnel, up: boolean, fields: LogFields): void;
-  /** Writes a line for people about a client of a token. */
-  log(grant: Grant, message: string, fields: LogFields): void;
+  /** Writes a line for people about a client of a token, or about a client's tunnel. */
+  log(about: "client" | "tunnel", grant: Grant, message: string, fields: LogFields): void;
 }
 
 /** A message about one session. */
@@ -122,7 +122,7 @@ export class ControlMap {
       control: control.id,
     });
     const token: LogFields = grant.name === null ? {} : { token: grant.name };
-    this.#actions.log(grant, "Client has logged in", {
+    this.#actions.log("client", grant, "Client has logged in", {
       client: control.id,
       address,
       program,
@@ -183,7 +183,7 @@ export class ControlMap {
   #refuseTunnel(control: Control, no: TunnelNo, name: string, { rule, reason }: Refusal): void {
     control.conn.send({ type: "NewTunnelRsp", tunnel: no, ok: false, rule, reason });
     const fields = { name, client: control.id, address: control.address, reason };
-    this.#actions.log(control.grant, "Tunnel is refused", fields);
+    this.#actions.log("tunnel", control.grant, "Tunnel is refused", fields);
   }
 
   /**
@@ -208,7 +208,7 @@ export class ControlMap {
     const inForce = { address: bind, remote_port: port, allow, deny };
     control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, ...inForce });
     const fields = fieldsOf(tunnel, control);
-    this.#actions.log(control.grant, "Tunnel is up", fields);
+    this.#actions.log("tunnel", control.grant, "Tunnel is up", fields);
     this.#actions.show(tunnel, true, fields);
   }
 
@@ -287,7 +287,7 @@ export class ControlMap {
     if (held !== undefined) this.#dropAtEnd(held);
     const closed = this.#closing.get(id);
     this.#closing.delete(id);
-    if (closed !== undefined) this.#actions.log(closed.grant, "Tunnel is down", closed.fields);
+    if (closed !== undefined) this.#actions.log("tunnel", closed.grant, "Tunnel is down", closed.fields);
   }
 
   /** The Workers end: what the acceptor Worker has not answered by now it does not answer any more. */
@@ -310,7 +310,11 @@ export class ControlMap {
     for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason, true);
     control.tunnels.clear();
     this.#actions.withdraw(control);
-    this.#actions.log(control.grant, "Client has gone", { client: control.id, address: control.address, reason });
+    this.#actions.log("client", control.grant, "Client has gone", {
+      client: control.id,
+      address: control.address,
+      reason,
+    });
   }
 }
 

@@ -36,9 +36,9 @@ import { ACCEPTOR, type ControlConfig, FIRST_RELAY, MOST_TUNNELS } from "../work
 import type { Control, Tunnel } from "./control.ts";
 import { TunnelRows } from "./tunnel_rows.ts";
 
-/** Lines and characters a minute about all clients of one token, so that none hides what others do, or fills a disk. */
-const TOKEN_LINES = 1000;
-const TOKEN_CHARACTERS = 250_000;
+/** Lines and characters a minute about all clients of one token, and about their tunnels, so that none fills a disk. */
+const TOKEN_LINES = 500;
+const TOKEN_CHARACTERS = 125_000;
 
 class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #context: ReactorContext;
@@ -47,8 +47,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   readonly #shares: TokenShares;
   readonly #controls: ControlMap;
   readonly #entrance: Entrance;
-  /** By the grant's id, so that no client begins anew by logging in again. */
-  readonly #lines: readonly LogLimit[];
+  /** By the grant's id, so that no client begins anew by logging in again; tunnels hide no client that comes or goes. */
+  readonly #lines: readonly { readonly client: LogLimit; readonly tunnel: LogLimit }[];
 
   constructor(context: ReactorContext, config: ControlConfig) {
     this.#context = context;
@@ -58,7 +58,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     const counters = new RelayCounters(config.relays, MOST_TUNNELS, config.counters);
     this.#controls = new ControlMap(this, new TunnelRows(counters), config, () => context.loop.now);
     const limits = { lines: TOKEN_LINES, characters: TOKEN_CHARACTERS };
-    this.#lines = config.grants.map(() => new LogLimit(context, limits));
+    const newLimit = () => new LogLimit(context, limits);
+    this.#lines = config.grants.map(() => ({ client: newLimit(), tunnel: newLimit() }));
     this.#entrance = new Entrance(context, config, this);
   }
 
@@ -113,8 +114,8 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     this.#context.report({ kind: "tunnel", row, up, fields, before } satisfies TunnelReport);
   }
 
-  log({ id }: Grant, message: string, fields: LogFields): void {
-    this.#lines[id].log("info", message, fields);
+  log(about: "client" | "tunnel", { id }: Grant, message: string, fields: LogFields): void {
+    this.#lines[id][about].log("info", message, fields);
   }
 
   forward(control: ControlId, message: SessionMessage): void {
