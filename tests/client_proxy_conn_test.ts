@@ -550,3 +550,12 @@ testClient("an idle ProxyConn becomes a notice connection when the server says s
   assert(s.notices !== null);
   assertEquals([s.conn.state, s.counters[Count.proxyConnsClosed]], ["closed", 1]);
 });
+
+testClient("an idle ProxyConn without its ctl_conn carries no notices: they would be another client's", (s, stage) => {
+  s.conn.orphan();
+  const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
+  encodeStartNoticesReq(frame);
+  s.far.sendAll(new Uint8Array(frame.buffer));
+  stage.until(() => s.closed, "the end of the ProxyConn");
+  assertEquals(s.notices, null);
+});

@@ -102,6 +102,11 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     return this.state === "starting" || this.state === "relaying" || this.state === "resetting";
   }
 
+  /** Whether the way of its notices is gone: there is no session after this one. */
+  protected get isOrphaned(): boolean {
+    return this.#orphaned;
+  }
+
   /** Whether the present session has failed, or the last one, if there is none. */
   protected get wasReset(): boolean {
     return this.#reset !== null;

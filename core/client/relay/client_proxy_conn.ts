@@ -113,6 +113,8 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
 
   #startNotices(): void {
     decodeStartNoticesReq(this.around.frames.frame);
+    // it is of a former ctl_conn, and its notices would reach the ProxyConns of this one
+    if (this.isOrphaned) return this.close();
     encodeStartNoticesRsp(rspFrame, this.owner.relays);
     if (!this.around.frames.send(this.socket, rspBytes)) return this.close();
     const socket = this.release();
