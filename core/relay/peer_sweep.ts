@@ -1,8 +1,12 @@
 // Finds peers that are gone although bytes are under way to them. The kernel's own limit (TCP_USER_TIMEOUT) would count the
 // time for which a peer that is there does not read, too. It looks at all connections of a relay Worker now and then, some of
 // them in each turn, and remembers those that have not answered.
+import { peerAddress } from "../../ffi/socket.ts";
+import { formatAddress } from "../../ffi/socket_address.ts";
 import { TcpInfo } from "../../ffi/tcp_info.ts";
 import type { Channel, EventLoop, Task } from "../reactor/event_loop.ts";
+import { LogLimit } from "../reactor/log_limit.ts";
+import type { ReactorContext } from "../reactor/reactor_worker.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { NoticeConn } from "./notice_conn.ts";
@@ -23,6 +27,8 @@ const PATIENCE: PeerPatience = { lookMs: 5000, payloadMs: 60_000, noticesMs: 10_
 const SHARE = 256;
 /** How often the kernel must have sent in vain: one loss, or two, is none of a peer. */
 const TRIES = 3;
+/** Lines a minute about ways that lose large packets. */
+const HOLE_LINES = 1;
 
 /** What a connection was like when it was first seen without an answer. */
 interface Doubt {
@@ -39,6 +45,7 @@ export class PeerSweep implements Task, TimerTarget {
   queued: boolean = false;
   readonly #loop: EventLoop;
   readonly #patience: PeerPatience;
+  readonly #holes: LogLimit;
   readonly #timer = new Timer(this);
   readonly #info = new TcpInfo();
   /** Where the present round is; null between two rounds. */
@@ -50,11 +57,13 @@ export class PeerSweep implements Task, TimerTarget {
   /**
    * Starts to look after every ProxyConn, endpoint and notice connection of a loop.
    *
-   * @param loop The Worker's loop.
+   * @param context The Worker.
    * @param patience Default: payload may stay unanswered for 60 s, notices for 10 s.
    */
-  constructor(loop: EventLoop, patience: PeerPatience = PATIENCE) {
+  constructor(context: Pick<ReactorContext, "loop" | "log">, patience: PeerPatience = PATIENCE) {
+    const { loop } = context;
     this.#loop = loop;
+    this.#holes = new LogLimit(context, { lines: HOLE_LINES });
     this.#patience = patience;
     loop.setTimer(this.#timer, patience.lookMs);
   }
@@ -103,9 +112,24 @@ export class PeerSweep implements Task, TimerTarget {
     // heard, and not asked in vain: a look may fall between a question and its answer
     if (!silent && info.repeats === 0) return this.#doubt(socket);
     const tries = silent ? Math.max(info.probes, (info.allRepeats - doubt.allRepeats) | 0, info.repeats) : info.repeats;
-    if (now - doubt.since >= limitMs && tries >= TRIES) return true;
+    if (now - doubt.since >= limitMs && tries >= TRIES) {
+      if (info.repeats >= TRIES && !(silent && info.hasTakenSegment)) this.#tellHole(socket);
+      return true;
+    }
     this.#found.set(socket, doubt);
     return false;
+  }
+
+  /**
+   * What was sent again and again does not arrive, though the peer is heard, or has taken what is smaller: a way whose largest
+   * packets get lost (RFC 2923, section 2.1), where the peer has not just vanished in front of its first packet.
+   */
+  #tellHole(socket: StreamSocket): void {
+    const peer = peerAddress(socket.fd);
+    this.#holes.log("warning", "Large packets seem to get lost where small ones arrive; a connection is reset", {
+      peer: peer === null ? "unknown" : formatAddress(peer),
+      help: "net.ipv4.tcp_mtu_probing=1 on this host",
+    });
   }
 
   #doubt(socket: StreamSocket): false {

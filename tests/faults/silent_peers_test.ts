@@ -7,6 +7,7 @@ import { PeerSweep } from "../../core/relay/peer_sweep.ts";
 import { watchPeers } from "../../core/relay/peer_watch.ts";
 import { PipePool } from "../../core/relay/pipe_pool.ts";
 import type { ProxyId, SessionNo } from "../../core/protocol/ids.ts";
+import type { LogFields } from "../../core/reactor/log_record.ts";
 import { Errno } from "../../ffi/errno.ts";
 import { localAddress } from "../../ffi/socket.ts";
 import { portOf } from "../../ffi/socket_address.ts";
@@ -22,9 +23,17 @@ const PATIENCE = { lookMs: 100, payloadMs: 1200, noticesMs: 600 };
 /** Ms that a peer pauses here: many times the limit. */
 const PAUSE_MS = 3000;
 
+/** Watches over a loop; `lines` gets what is logged. */
+function watchPeersOf({ loop }: Stage, lines: string[], patience = PATIENCE): void {
+  const log = (level: string, message: string, fields: LogFields = {}) => {
+    lines.push(`${level}: ${message} ${Object.keys(fields)} ${fields.help}`);
+  };
+  new PeerSweep({ loop, log }, patience);
+}
+
 /** A session whose connections are all watched as in the programs. */
-function watchedSession(stage: Stage): RelayingSession {
-  new PeerSweep(stage.loop, PATIENCE);
+function watchedSession(stage: Stage, lines: string[] = [], patience = PATIENCE): RelayingSession {
+  watchPeersOf(stage, lines, patience);
   return new RelayingSession(stage, () => {
     const { socket, peer } = stage.connect(BUFFER_BYTES);
     for (const { fd } of [socket, peer]) watchPeers(fd);
@@ -125,10 +134,63 @@ for (const [who, other] of [["far", "user"], ["user", "far"]] as const) {
   });
 }
 
+/** Bytes of the largest packets that arrive. */
+const HOLE = 1200;
+const HOLE_LINE = "warning: Large packets seem to get lost where small ones arrive; a connection is reset peer,help " +
+  "net.ipv4.tcp_mtu_probing=1 on this host";
+
+for (const [who, other] of [["far", "user"], ["user", "far"]] as const) {
+  const name = who === "far" ? "a client" : "a visitor";
+  const holeTo = (scene: RelayingSession, host: LonelyHost) =>
+    host.lose(`tcp dport ${portOf(localAddress(scene[who].fd)!)} meta length > ${HOLE}`);
+
+  testOnLonelyHost(`where large packets to ${name} get lost, one line says what helps`, async (stage, host) => {
+    const lines: string[] = [];
+    const scene = host.inside(() => watchedSession(stage, lines));
+    await holeTo(scene, host);
+    scene[other].sendAll(new Uint8Array(3000));
+    stage.until(() => {
+      // small packets arrive either way, as keepalive's do
+      if (scene.isUnderWay) scene[who].trySend(Uint8Array.of(1));
+      return !scene.isUnderWay;
+    }, "it is given up");
+    assertEquals(lines, [HOLE_LINE]);
+    scene.dispose();
+  });
+
+  testOnLonelyHost(`large packets to ${name} arrive with what the line says`, async (stage, host) => {
+    const lines: string[] = [];
+    host.set("net/ipv4/tcp_mtu_probing", "1");
+    // the kernel tries smaller packets when the third large one was lost
+    const scene = host.inside(() => watchedSession(stage, lines, { ...PATIENCE, payloadMs: 8000 }));
+    await holeTo(scene, host);
+    scene[other].sendAll(new Uint8Array(3000));
+    stage.until(() => scene[who].read().count === 3000, "everything arrives");
+    assertEquals([scene.isUnderWay, lines], [true, []]);
+    scene.dispose();
+  });
+}
+
+testOnLonelyHost(
+  "a visitor that vanishes in the middle of a stream is no way that loses packets",
+  async (stage, host) => {
+    const lines: string[] = [];
+    const scene = host.inside(() => watchedSession(stage, lines));
+    scene.far.sendAll(new Uint8Array(2000));
+    stage.until(() => scene.user.read().count === 2000, "the first bytes arrive");
+    scene.settle();
+    await host.lose(...packetsOf(scene.user));
+    scene.far.sendAll(new Uint8Array(2000));
+    stage.until(() => !scene.isUnderWay, "it is found");
+    assertEquals(lines, []);
+    scene.dispose();
+  },
+);
+
 testOnLonelyHost("a notice connection whose peer is gone is found sooner", async (stage, host) => {
   const { socket, peer } = host.inside(() => stage.connect());
   watchPeers(socket.fd);
-  new PeerSweep(stage.loop, PATIENCE);
+  watchPeersOf(stage, []);
   const pipes = new PipePool();
   const lost: string[] = [];
   const around = quietSurroundings(stage.loop, pipes, new RelayCounters(1, 1).block(0));

@@ -222,6 +222,11 @@ export class LonelyHost implements AsyncDisposable {
     return this.#namespace.inside(body);
   }
 
+  /** Sets a part of sysctl(8) for it alone, such as `net/ipv4/tcp_mtu_probing`. */
+  set(key: string, value: string): void {
+    this.inside(() => Deno.writeTextFileSync(`/proc/sys/${key}`, value));
+  }
+
   /** Packets get lost from now on, and nobody is told: those that one of these matches (nft(8)). */
   async lose(...matches: readonly string[]): Promise<void> {
     const commands = ["add table inet lossy", "add chain inet lossy input { type filter hook input priority 0; }"];

@@ -82,7 +82,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, this);
     this.#notices = new ClientNotices(this.#around, noticesByCtlConn(context), this.#proxies);
     this.#drain = new DrainWatch(context, counters, () => this.#around.lingering.size, DRAIN_GRACE_MS);
-    new PeerSweep(context.loop);
+    new PeerSweep(context);
     new HalfCloseWatch(context, config.halfCloseTimeoutMs);
   }
 

@@ -71,7 +71,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     });
     this.#drain = new DrainWatch(context, counters, () => this.#waiting() + this.#around.lingering.size);
     this.#givenUp = new LogLimit(context, { lines: GIVEN_UP_LINES });
-    new PeerSweep(context.loop);
+    new PeerSweep(context);
     new HalfCloseWatch(context, config.halfCloseTimeoutMs);
   }
 
