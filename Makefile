@@ -15,6 +15,10 @@ empty :=
 comma := ,
 # What `make test` runs. The test of the executables needs them built: .ci/run names it.
 TEST ?= tests/ --ignore=tests/executables_test.ts,tests/faults/,$(subst $(empty) $(empty),$(comma),$(WAITING)) -- $(WAITING)
+# The same for the tests of faults: those in which a link is down, or a peer silent, for a while.
+WAITING_FAULTS := $(patsubst %,tests/faults/%_test.ts,change half_close_timeout half_open lost_client names outage \
+  silent_peers vanished_peers)
+FAULTS := tests/faults/ --ignore=$(subst $(empty) $(empty),$(comma),$(WAITING_FAULTS)) -- $(WAITING_FAULTS)
 # Seconds after which a test run is stopped.
 TEST_LIMIT ?= 600
 
@@ -40,7 +44,7 @@ test: ## run the tests; a part of them with TEST=tests/foo_test.ts, options for 
 	@ARGS='$(ARGS)' tools/run_tests $(TEST_LIMIT) $(TEST)
 
 test-faults: ## break links, programs and peers under load, and see that everything recovers
-	@ARGS='$(ARGS)' tools/run_tests 600 tests/faults/
+	@ARGS='$(ARGS)' tools/run_tests $(TEST_LIMIT) $(FAULTS)
 
 fuzz: ## throw at least INPUTS=5000000 inputs, good and bad, at everything that parses; SEED, TARGET, INPUT repeat one
 	@$(DENO_RUN) run --allow-all --quiet --v8-flags=--expose-gc tests/fuzz/main.ts
