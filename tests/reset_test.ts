@@ -199,6 +199,21 @@ Deno.test("visitors that reset as soon as they are connected leave nothing behin
   await accepted;
 });
 
+for (const [what, end] of [["client dies", "client"], ["server stops", "server"]] as const) {
+  Deno.test(`visitors of a client that stands still are reset when the ${what}`, SHARED, async () => {
+    await using still = await startPair(addressOf(listener), { server: ["--drain_timeout=200ms"] });
+    still.client.kill("SIGSTOP");
+    // one has the ProxyConn that was ready, and the others wait for one
+    const visitors = await Promise.all([1, 2, 3].map(() => connectTo(still.address)));
+    const endings = Promise.all(visitors.map(endingOf));
+    if (end === "client") still.client.kill("SIGKILL");
+    else void still.server.stop();
+    assertEquals(await soon("they are reset", endings), ["reset", "reset", "reset"]);
+    for (const visitor of visitors) visitor.close();
+    still.client.kill("SIGKILL");
+  });
+}
+
 Deno.test("what a visitor sends in front of its reset arrives in front of it", SHARED, async () => {
   for (let i = 0; i < 20; i++) {
     // so few that they leave at once: with its own reset, a kernel drops what has not
