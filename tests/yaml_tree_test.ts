@@ -205,6 +205,17 @@ const REFUSED: [string, string, string][] = [
     "bind: a\n  ctl_port: 1",
     "x:2: expected the same indentation as that of the entry before (expected YAML)",
   ],
+  [
+    "a colon without a blank",
+    "bind:a",
+    'x:1: expected keys with values, as in "bind: \u2026", got text without a blank behind a colon',
+  ],
+  [
+    "a colon without a blank in front of another key",
+    "tokens:\n- name:a\n  token: b",
+    "x:3: expected a blank behind the colon in the line before (expected YAML)",
+  ],
+  ["a hyphen without a blank", "-name: a", "x:1: -name: unknown key, expected a blank behind the hyphen"],
   ["a list as a key", "? [a]\n: b", "x:1: expected a key in front of the colon"],
   ["a key that is missing", ": b", "x:1: expected a key in front of the colon"],
 ];

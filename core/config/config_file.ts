@@ -93,7 +93,7 @@ class Reader {
   /** The keys of a mapping and their values. */
   #pairs(node: YamlNode, path: YamlPath, known: readonly string[]): [string, YamlNode][] {
     if (node.kind !== "mapping") {
-      throw this.#mistake(path, `expected keys with values, as in "${known[0]}: \u2026", got ${formOf(node)}`);
+      throw this.#mistake(path, `expected keys with values, as in "${known[0]}: \u2026", got ${formOf(node, known)}`);
     }
     for (const key of node.entries.keys()) {
       if (!known.includes(key)) throw this.#mistake([...path, key], `unknown key, ${this.#advice(key, path, known)}`);
@@ -103,6 +103,7 @@ class Reader {
 
   #advice(key: string, path: YamlPath, known: readonly string[]): string {
     const list = this.#list;
+    if (key.startsWith("-")) return "expected a blank behind the hyphen";
     if (path.length > 0 && Object.hasOwn(this.#settings, key)) {
       return "expected outside of the list, without indentation";
     }
@@ -128,7 +129,8 @@ class Reader {
 }
 
 /** What stands where a list or a mapping should be. A token may stand there: of text no more than that. */
-function formOf(node: YamlNode): string {
+function formOf(node: YamlNode, known: readonly string[] = []): string {
   const value = plainOf(node);
-  return typeof value === "string" ? "text" : describeValue(value);
+  if (typeof value !== "string") return describeValue(value);
+  return known.includes(value.split(":", 1)[0]!) ? "text without a blank behind a colon" : "text";
 }

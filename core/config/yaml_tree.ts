@@ -115,12 +115,20 @@ export class YamlTree {
       return 'expected quotes around an IPv6 address, as in "[::1]:3000"';
     }
     if (reason.startsWith("bad indentation")) {
+      if (/^\s*(?:- +)?[a-z_]+:[^\s/]/.test(this.#lineBefore(position))) {
+        return "expected a blank behind the colon in the line before";
+      }
       return /^[^:]*$/.test(before)
         ? "expected the same indentation as that of the entry before"
         : `expected quotes around a value with ": " in it or a special character in front`;
     }
     if (reason.startsWith("deficient indentation")) return "expected more blanks in front of what a bracket has opened";
     return reason.replace(/(?: "|: |<).*$/s, "");
+  }
+
+  /** The line in front of the one that `position` is in. */
+  #lineBefore(position: number): string {
+    return this.#text.slice(0, position).split(/\r\n|\r|\n/).at(-2) ?? "";
   }
 
   /** A second document would be dropped; a directive might promise another YAML. */
