@@ -16,7 +16,7 @@ interface Door {
 }
 
 /** Listens; who comes belongs to the stage. */
-function open(stage: Stage, whyNotAccept?: (used: number) => string | null): Door {
+function open(stage: Stage, whyNotAccept?: (used: number) => string | null, lane = 0): Door {
   const { fd, address } = listenSomewhere(256);
   const guests: Peer[] = [];
   const pauses: string[] = [];
@@ -24,7 +24,7 @@ function open(stage: Stage, whyNotAccept?: (used: number) => string | null): Doo
     onAccept: (fd) => guests.push(stage.peer(fd)),
     onAcceptPaused: (reason) => pauses.push(reason),
     whyNotAccept,
-  });
+  }, lane);
   return { acceptor, address, guests, pauses };
 }
 
@@ -45,6 +45,27 @@ testOnStage("a crowd is let in over several turns", (stage) => {
   assert(guests.length > 0 && guests.length < 150, `${guests.length} at once`);
   stage.until(() => guests.length === 150, "the rest");
   acceptor.close();
+});
+
+testOnStage("where parties have turns, a guest of one is not behind the crowds at all doors of another", (stage) => {
+  const crowded = Array.from({ length: 10 }, () => open(stage, undefined, 1));
+  const quiet = open(stage, undefined, 2);
+  for (const { address } of crowded) for (let i = 0; i < 40; i++) stage.caller(address);
+  stage.caller(quiet.address);
+  const inCrowds = () => crowded.reduce((sum, { guests }) => sum + guests.length, 0);
+  stage.until(() => quiet.guests.length === 1, "the only guest");
+  assert(inCrowds() <= 10 * 8, `${inCrowds()} went before`);
+  stage.until(() => inCrowds() === 400, "the crowds");
+  for (const { acceptor } of [...crowded, quiet]) acceptor.close();
+});
+
+testOnStage("a door that is closed while it waits for its turn lets nobody in", (stage) => {
+  const { acceptor, address, guests } = open(stage, undefined, 1);
+  stage.caller(address);
+  acceptor.onEvents();
+  acceptor.close();
+  stage.step(2);
+  assertEquals(guests.length, 0);
 });
 
 testOnStage("without descriptors accepting pauses instead of spinning, and nobody who waits is lost", (stage) => {

@@ -2,11 +2,13 @@
 import { close, type Descriptor, lowestFree } from "../../ffi/descriptor.ts";
 import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { accept } from "../../ffi/socket.ts";
-import type { Channel, EventLoop } from "./event_loop.ts";
+import type { Channel, EventLoop, Task } from "./event_loop.ts";
 import { Timer, type TimerTarget } from "./timer_queue.ts";
 
 /** Connections accepted in one turn, so that a flood of them leaves time for the rest. */
 const BATCH = 64;
+/** The same where parties have turns: little, for another one to come soon. */
+const BATCH_IN_LANE = 8;
 /** Ms for which accepting pauses when it failed, or would leave too few descriptors. */
 const PAUSE_MS = 100;
 
@@ -33,24 +35,48 @@ export interface AcceptorEvents {
 }
 
 /** Watches one listener, level-triggered. One thread. */
-export class Acceptor implements Channel, TimerTarget {
+export class Acceptor implements Channel, Task, TimerTarget {
+  /** Kept by the loop. */
+  queued: boolean = false;
+  /** Kept for the loop: whose turn it is, 0 when it has no need to wait for one. */
+  readonly lane: number;
   /** The listening socket. */
   readonly fd: Descriptor;
   readonly #loop: EventLoop;
   readonly #events: AcceptorEvents;
   readonly #pause = new Timer(this);
+  #open = true;
 
-  /** Starts to accept. The descriptor is the acceptor's from now on. */
-  constructor(loop: EventLoop, fd: Descriptor, events: AcceptorEvents) {
+  /**
+   * Starts to accept.
+   *
+   * @param loop The Worker's loop.
+   * @param fd The listening socket, the acceptor's from now on.
+   * @param events Who hears of it.
+   * @param lane Whose it is, 1 up, where several parties have listeners; see {@linkcode Task}. Default: it takes no turns.
+   */
+  constructor(loop: EventLoop, fd: Descriptor, events: AcceptorEvents, lane = 0) {
     this.#loop = loop;
+    this.lane = lane;
     this.fd = fd;
     this.#events = events;
     loop.addListener(this);
   }
 
-  /** Accepts a batch; the level-triggered event comes again for the rest. */
+  /** Accepts, or waits for its turn to do so. */
   onEvents(): void {
-    for (let i = 0; i < BATCH; i++) {
+    if (this.lane === 0) this.accept();
+    else this.#loop.enqueue(this);
+  }
+
+  /** It is its turn; the level-triggered event comes again for the rest. */
+  run(): void {
+    this.accept(BATCH_IN_LANE);
+  }
+
+  /** Accepts those who have connected, so many at most. */
+  accept(most: number = BATCH): void {
+    for (let i = 0; i < most && this.#open && !this.#pause.isSet; i++) {
       const fd = accept(this.fd);
       if (fd >= 0) {
         this.#events.onAccept(fd as Descriptor);
@@ -78,6 +104,7 @@ export class Acceptor implements Channel, TimerTarget {
 
   /** Closes the listener at once, so that its port can be opened again in this turn. */
   close(): void {
+    this.#open = false;
     this.#loop.timers.clear(this.#pause);
     this.#loop.remove(this);
     close(this.fd);

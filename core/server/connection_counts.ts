@@ -80,6 +80,11 @@ export class ConnectionCounts {
     Atomics.add(this.#words, (1 + grant) * ROW_WORDS + kind, change);
   }
 
+  /** The lane of a grant's tasks in the loop of a Worker: 0 while there is one grant only, and nobody to take turns with. */
+  laneOf(grant: number): number {
+    return this.grants === 1 ? 0 : 1 + grant;
+  }
+
   /** How many of a kind the clients of a grant have. */
   of(kind: HeldKind, grant: number): number {
     return Atomics.load(this.#words, (1 + grant) * ROW_WORDS + kind);

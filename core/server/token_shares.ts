@@ -60,9 +60,9 @@ export class TokenAccount {
     this.#shares = shares;
   }
 
-  /** The lane of the client's tasks in the loop of a relay Worker: 0 while there is one grant only. */
+  /** The lane of the client's tasks in the loop of a relay Worker. */
   get lane(): number {
-    return this.#counts.grants === 1 ? 0 : 1 + this.#grant;
+    return this.#counts.laneOf(this.#grant);
   }
 
   /** A PublicConn is closed that came to this port. */

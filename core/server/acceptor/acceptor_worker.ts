@@ -131,7 +131,7 @@ class ServerAcceptor implements Reactor {
     };
     let acceptor: Acceptor;
     try {
-      acceptor = new Acceptor(this.#context.loop, fd as Descriptor, events);
+      acceptor = new Acceptor(this.#context.loop, fd as Descriptor, events, this.#counts.laneOf(grant));
     } catch (error) {
       if (!isWatchShortage(error)) throw error;
       close(fd as Descriptor);
@@ -211,7 +211,7 @@ class ServerAcceptor implements Reactor {
     if (phase !== Phase.DRAIN) return;
     for (const [tunnelId, { acceptor }] of [...this.#doors]) {
       // whoever the kernel has let in already is served
-      acceptor.onEvents();
+      acceptor.accept();
       this.#unlisten(tunnelId);
     }
   }
