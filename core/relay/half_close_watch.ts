@@ -1,5 +1,6 @@
 // Ends sessions that hang half-closed: one direction has ended, and nothing moves in the other. It knows no payload and
 // costs nothing per event: it looks at all sessions of a relay Worker now and then.
+import { Errno } from "../../ffi/errno.ts";
 import type { EventLoop } from "../reactor/event_loop.ts";
 import { LogLimit } from "../reactor/log_limit.ts";
 import type { ReactorContext } from "../reactor/reactor_worker.ts";
@@ -77,7 +78,7 @@ export class HalfCloseWatch implements TimerTarget {
   }
 
   #expire(conn: ProxyConn): void {
-    conn.expire();
+    conn.fail({ side: "endpoint", code: Errno.ETIMEDOUT });
     const limit = `${this.#timeoutMs / 1000}s`;
     this.#log.log("info", "A half-closed connection stood still and is reset", { half_close_timeout: limit });
   }

@@ -1,6 +1,7 @@
 // Finds peers that are gone although bytes are under way to them. The kernel's own limit (TCP_USER_TIMEOUT) would count the
 // time for which a peer that is there does not read, too. It looks at all connections of a relay Worker now and then, some of
 // them in each turn, and remembers those that have not answered.
+import { Errno } from "../../ffi/errno.ts";
 import { peerAddress } from "../../ffi/socket.ts";
 import { formatAddress } from "../../ffi/socket_address.ts";
 import { TcpInfo } from "../../ffi/tcp_info.ts";
@@ -95,7 +96,8 @@ export class PeerSweep implements Task, TimerTarget {
   #look(socket: StreamSocket): void {
     const conn = socket.task;
     if (conn instanceof ProxyConn) {
-      if (this.#isGone(socket, this.#patience.payloadMs)) conn.onPeerGone(socket);
+      if (!this.#isGone(socket, this.#patience.payloadMs)) return;
+      conn.fail({ side: socket === conn.socket ? "proxy" : "endpoint", code: Errno.ETIMEDOUT });
     } else if (conn instanceof NoticeConn) {
       if (this.#isGone(socket, this.#patience.noticesMs)) conn.onPeerGone();
     }

@@ -276,23 +276,16 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     return 2 * (out.moved + inward.moved) - unsentBytes(socket.fd) - unsentBytes(endpoint.fd);
   }
 
-  /** It has stood still half-closed for too long. */
-  expire(): void {
-    this.fail({ side: "endpoint", code: Errno.ETIMEDOUT });
-  }
-
-  /** The peer of one of its sockets has not answered for too long. */
-  onPeerGone(socket: StreamSocket): void {
-    this.fail({ side: socket === this.socket ? "proxy" : "endpoint", code: Errno.ETIMEDOUT });
-  }
-
   /** The process is about to end in order: what a finished session has left in the kernel's buffers is to arrive. */
   leave(): void {
     if (!this.inSession && this.#reset === null) this.socket.unguard();
   }
 
-  /** The session cannot go on; what can still arrive does. Between sessions there is nothing but to close the ProxyConn. */
-  protected fail({ side, code }: RelayFailure): void {
+  /**
+   * One of its sockets has failed, or is given up. In a session that is the end of it, and what can still arrive does;
+   * between sessions the ProxyConn is reset.
+   */
+  fail({ side, code }: RelayFailure): void {
     if (this.around.debugging) this.debug("Session is reset", `${side}: ${errnoWords(code)}`);
     if (this.inSession) return this.#beginReset(side);
     this.socket.reset();

@@ -178,7 +178,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
       const received = this.around.frames.receive(this.socket);
       if (received === 0) return;
       if (received < 0) {
-        return this.#asking !== null ? this.#giveUp() : this.fail({ side: "proxy", code: Errno.ECONNRESET });
+        return this.#asking !== null ? this.#passOn() : this.fail({ side: "proxy", code: Errno.ECONNRESET });
       }
       try {
         decodeStartRsp(this.around.frames.frame, rsp);
@@ -224,11 +224,11 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
 
   /** No answer in time. */
   onTimer(): void {
-    this.#giveUp(true);
+    this.#passOn(true);
   }
 
   /** Dead before payload was trusted to it: the PublicConn gets another one, and nothing is lost. */
-  #giveUp(silent = false): void {
+  #passOn(silent = false): void {
     const conn = this.#conn!;
     this.#discard();
     if (silent) this.owner.onSilent(this);
