@@ -32,6 +32,7 @@ log_format: json
     publicBind: "::",
     ctlPort: 1,
     proxyPort: 2,
+    advertiseProxyPort: null,
     workThreadNums: 3,
     token: "t",
     tokens: [],
@@ -126,11 +127,6 @@ const SERVER_MISTAKES: [string, string, string][] = [
   ["a key that objects inherit", "__proto__: 1", "x.yaml:1: __proto__: unknown key, expected one of bind,"],
   ["a list for a file", "- bind", 'x.yaml:1: expected keys with values, as in "bind: …", got a list'],
   ["a word for a file", "bind", 'x.yaml:1: expected keys with values, as in "bind: …", got text'],
-  [
-    "ports that are the same",
-    "proxy_port: 9\nctl_port: 9",
-    "x.yaml:1: proxy_port: expected ctl_port and proxy_port to differ",
-  ],
   [
     "a timeout that is too short",
     "\nheartbeat_timeout: 5s",

@@ -12,6 +12,7 @@ Deno.test("without flags the server has its defaults", () => {
     publicBind: "0.0.0.0",
     ctlPort: 8080,
     proxyPort: 8090,
+    advertiseProxyPort: null,
     workThreadNums: Math.min(navigator.hardwareConcurrency, 64),
     token: null,
     tokens: [],
@@ -35,6 +36,7 @@ Deno.test("without flags the server has its defaults", () => {
 Deno.test("with a local server only the client has its defaults", () => {
   assertEquals(clientConfig([LOCAL]), {
     cproxyServer: { kind: "tcp", host: "127.0.0.1", port: 8080 },
+    proxyServer: null,
     tunnels: [{
       name: "default",
       localServer: { kind: "tcp", host: "127.0.0.1", port: 7777 },
@@ -61,6 +63,7 @@ Deno.test("every flag of the server reaches its setting", () => {
     "--max_connections=4",
     "--ctl_port=1",
     "--proxy_port=2",
+    "--advertise_proxy_port=12",
     "--work_thread_nums=3",
     "--token=t",
     "--pool_count=5",
@@ -82,6 +85,7 @@ Deno.test("every flag of the server reaches its setting", () => {
     publicBind: "::",
     ctlPort: 1,
     proxyPort: 2,
+    advertiseProxyPort: 12,
     workThreadNums: 3,
     token: "t",
     tokens: [],
@@ -103,7 +107,14 @@ Deno.test("every flag of the server reaches its setting", () => {
 });
 
 Deno.test("every flag of the client reaches its setting", () => {
-  const args = ["--cproxy_server=[::1]:1", "--local_server=unix:/a", "--remote_port=2", "--name=n", "--token=t"];
+  const args = [
+    "--cproxy_server=[::1]:1",
+    "--proxy_server=[::2]:3",
+    "--local_server=unix:/a",
+    "--remote_port=2",
+    "--name=n",
+    "--token=t",
+  ];
   args.push(
     "--work_thread_nums=3",
     "--drain_timeout=6s",
@@ -115,6 +126,7 @@ Deno.test("every flag of the client reaches its setting", () => {
   const lists = { allow: ["10.0.0.0/8", "::1/128"], deny: ["::2/128"] };
   assertEquals(clientConfig(args), {
     cproxyServer: { kind: "tcp", host: "::1", port: 1 },
+    proxyServer: { kind: "tcp", host: "::2", port: 3 },
     tunnels: [{ name: "n", localServer: { kind: "unix", path: "/a" }, remotePort: 2, ...lists }],
     workThreadNums: 3,
     token: "t",
@@ -178,16 +190,6 @@ const SERVER_MISTAKES: [string, string[], string][] = [
   ["a word behind two hyphens", ["--", "a"], 'Unexpected argument "a": every setting is a flag, as in --bind=value'],
   ["a port that is none", ["--ctl_port=http"], '--ctl_port: expected a port from 0 to 65535, got "http"'],
   ["a port that is too high", ["--proxy_port=65536"], '--proxy_port: expected a port from 0 to 65535, got "65536"'],
-  [
-    "two ports that are the same",
-    ["--ctl_port=9", "--proxy_port=9"],
-    "--proxy_port: expected ctl_port and proxy_port to differ, got 9 for both",
-  ],
-  [
-    "a port that is the other's default",
-    ["--ctl_port=8090"],
-    "--ctl_port: expected ctl_port and proxy_port to differ, got 8090 for both",
-  ],
   ["no thread", ["--work_thread_nums=0"], '--work_thread_nums: expected a whole number from 1 to 64, got "0"'],
   ["too many threads", ["--work_thread_nums=65"], '--work_thread_nums: expected a whole number from 1 to 64, got "65"'],
   ["half a connection", ["--pool_count=1.5"], '--pool_count: expected a whole number from 0 to 1024, got "1.5"'],

@@ -36,6 +36,7 @@ class Town implements ControlMapActions {
     this.map = new ControlMap(this, new TunnelRows(this.counters, 2), {
       ctlPort: 8080,
       proxyPort: 8090,
+      toldProxyPort: 8090,
       portHoldMs: HOLD_MS,
       ...heartbeats,
     }, () => stage.loop.now);

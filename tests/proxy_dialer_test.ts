@@ -9,7 +9,7 @@ import { NO_CONTROL } from "../core/relay/records.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { ProxyDialer } from "../core/client/relay/proxy_dialer.ts";
 import { TICKET_MS } from "../core/client/relay/proxy_connector.ts";
-import { internetAddress, portOf, type SocketAddress } from "../ffi/socket_address.ts";
+import { internetAddress, type SocketAddress } from "../ffi/socket_address.ts";
 import { assertEquals } from "./support/assert.ts";
 import { Post } from "./support/post.ts";
 import { listenSomewhere, type Stage, testOnStage } from "./support/stage.ts";
@@ -38,7 +38,7 @@ class Scene {
         this.#sockets.push(socket);
       },
     });
-    this.dialer.open(server, portOf(server));
+    this.dialer.open(server);
   }
 
   ask(count: number): void {
@@ -65,7 +65,8 @@ testOnStage("4,096 requests that fail at once, one after the other, are over in 
   stage.step(2);
   stage.advance(100);
   stage.step(2);
-  assertEquals([scene.dialed, stage.loop.timers.size], [[], 0]);
+  // one is for the lines that were left out
+  assertEquals([scene.dialed, stage.loop.timers.size], [[], 1]);
   scene.dispose();
 });
 
@@ -80,7 +81,7 @@ testOnStage("what failed takes no room from what is asked for later", (stage) =>
     stage.advance(100);
     stage.step(2);
   }
-  scene.dialer.open(address, portOf(address));
+  scene.dialer.open(address);
   scene.ask(1);
   stage.until(() => scene.dialed.length === 1, "the connection");
   scene.dispose();

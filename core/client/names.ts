@@ -20,6 +20,7 @@ export function fixedAddresses(endpoint: Endpoint): readonly SocketAddress[] | n
 /** See the file's head. Main isolate. */
 export class Names {
   readonly #server: RememberedName;
+  readonly #proxyServer: RememberedName | null;
   readonly #lookups = new Lookups((host) => resolveHost(host, 0));
   /** Tunnels with the same host share it. */
   readonly #hosts = new Map<string, RememberedName>();
@@ -27,9 +28,10 @@ export class Names {
   readonly #locals: readonly (() => Promise<Meaning>)[];
 
   /** Knows the names of a configuration, and asks for none of them yet. */
-  constructor({ cproxyServer: { host, port }, tunnels }: ClientConfig) {
+  constructor({ cproxyServer: { host, port }, proxyServer, tunnels }: ClientConfig) {
     // past the bounds of the look-ups: no LocalServer's name may stand in its way
     this.#server = new RememberedName(() => resolveHost(host, port));
+    this.#proxyServer = proxyServer && new RememberedName(() => resolveHost(proxyServer.host, proxyServer.port));
     this.#locals = tunnels.map(({ localServer }) => this.#localOf(localServer));
   }
 
@@ -48,6 +50,11 @@ export class Names {
   /** What the server's name means now. Never rejects. */
   server(): Promise<Meaning> {
     return this.#server.ask();
+  }
+
+  /** What the name of the address for data means now, or null when it is the server's. Never rejects. */
+  proxyServer(): Promise<Meaning> | null {
+    return this.#proxyServer?.ask() ?? null;
   }
 
   /**

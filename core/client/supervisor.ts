@@ -71,8 +71,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
       const asked = report as ResolveReport | SuspectReport;
       switch (asked.kind) {
         case "resolve-server":
-          // the control Worker last: what it then tells the others refers to these addresses
-          return void names.server().then((meaning) => answer("server", meaning, [...relays, CONTROL]));
+          return void answerServer();
         case "resolve-local":
           return void names.local(asked.tunnel).then((meaning) => answer(asked.tunnel, meaning, relays));
         case "suspect-loop":
@@ -86,6 +85,15 @@ export async function runClient(config: ClientConfig): Promise<void> {
   const answer = (kind: ResolvedMessage["kind"], meaning: Meaning, workers: readonly number[]) => {
     const message: ResolvedMessage = { ...meaning, kind, addresses: postedAddresses(meaning.addresses) };
     for (const worker of workers) program.post(worker, message);
+  };
+  const answerServer = async () => {
+    const [server, proxyServer] = await Promise.all([names.server(), names.proxyServer()]);
+    if (proxyServer !== null) answer("proxy-server", proxyServer, relays);
+    // without an address for data the client can serve nobody
+    const unknown = proxyServer !== null && proxyServer.addresses.length === 0;
+    const meaning = unknown ? { ...proxyServer, reason: `proxy_server: ${proxyServer.reason}` } : server;
+    // the control Worker last: what it then tells the others refers to these addresses
+    answer("server", meaning, [...relays, CONTROL]);
   };
   const loops = new LoopTrial(counters, {
     tell(tunnel, step) {

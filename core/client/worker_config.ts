@@ -114,8 +114,8 @@ export type PostedAddress = readonly number[];
  * LocalServer to all relay Workers.
  */
 export interface ResolvedMessage {
-  /** Whose addresses these are: the server's ctl_port, or the LocalServer of the tunnel with this place in the list. */
-  readonly kind: "server" | number;
+  /** Whose addresses these are: the server's ctl_port, its port for data where that has another address, or the LocalServer of the tunnel with this place in the list. */
+  readonly kind: "server" | "proxy-server" | number;
   /** The addresses in the order to try; empty when the name has never resolved. */
   readonly addresses: readonly PostedAddress[];
   /** Why they are from before, or why there are none; empty when they are new. */

@@ -30,6 +30,8 @@ export interface TunnelConfig {
 export interface ClientConfig {
   /** The ctl_port of the server; its host name, if it is one, is to be resolved at every connection. */
   cproxyServer: TcpEndpoint;
+  /** Where ProxyConns go; `null` for the server's own host, and the port that it says. */
+  proxyServer: TcpEndpoint | null;
   /** The tunnels, at least one, with different names and different public ports. */
   tunnels: TunnelConfig[];
   /** The number of relay Workers, 1 to 64. */
@@ -63,6 +65,13 @@ const settings = {
     default: "127.0.0.1:8080",
     meaning: "Address and ctl_port of the server",
     example: "tunnel.example:8080",
+  },
+  proxy_server: {
+    value: kinds.tcpEndpoint,
+    default: null,
+    defaultText: "the host of cproxy_server, and the port that the server says",
+    meaning: "Address and proxy_port of the server, where data connections take another way than the login",
+    example: "data.example:17001",
   },
   ...commonSettings,
 } as const;
@@ -133,6 +142,7 @@ export function loadClientConfig(args: string[], env: Environment, readFile: Rea
   checkHeartbeats(values.heartbeat_interval, values.heartbeat_timeout, placeOf);
   const config = {
     cproxyServer: values.cproxy_server,
+    proxyServer: values.proxy_server,
     tunnels: tunnelOfFlags(listFlags) ?? tunnelsOfFile(file),
     workThreadNums: values.work_thread_nums,
     token,

@@ -2,7 +2,6 @@
 
 import type { LogFormat } from "../logging/log_line.ts";
 import type { LogLevel } from "../reactor/log_record.ts";
-import { ConfigError } from "./config_error.ts";
 import type { Program } from "./help.ts";
 import { checkHeartbeats, gather, type Loaded } from "./load.ts";
 import { addressRanges } from "./ranges.ts";
@@ -17,10 +16,12 @@ export interface ServerConfig {
   bind: string;
   /** The address of public ports, written as `bind` is. */
   publicBind: string;
-  /** The port that clients log in to; 0 for any free one. Differs from `proxyPort` unless both are 0. */
+  /** The port that clients log in to; 0 for any free one. May be the same as `proxyPort`; 0 for both are two ports. */
   ctlPort: number;
   /** The port that ProxyConns come in on; 0 for any free one. */
   proxyPort: number;
+  /** The port that clients are told for ProxyConns, 1 to 65535, or `null` for that of `proxyPort`. */
+  advertiseProxyPort: number | null;
   /** The number of relay Workers, 1 to 64. */
   workThreadNums: number;
   /** The secret of clients that no rule limits, 1 to 1024 bytes, or `null`; with no other, clients on loopback are served. */
@@ -80,8 +81,16 @@ const settings = {
   proxy_port: {
     value: kinds.port,
     default: "8090",
-    meaning: "Port that clients open data connections to; 0 takes any free one",
+    meaning:
+      "Port that clients open data connections to; 0 takes any free one, and that of ctl_port makes one port of both",
     example: "7001",
+  },
+  advertise_proxy_port: {
+    value: kinds.wholeNumber(1, 65_535),
+    default: null,
+    defaultText: "that of proxy_port",
+    meaning: "Port that clients are told for connections for data, where another one is forwarded to proxy_port",
+    example: "17001",
   },
   public_allow: {
     value: addressRanges("all"),
@@ -160,16 +169,13 @@ export function loadServerConfig(args: string[], env: Environment, readFile: Rea
   const gathered = gather(program, args, env, readFile);
   if (gathered.kind !== "run") return gathered;
   const { values, token, file, placeOf, secrets } = gathered;
-  if (values.ctl_port === values.proxy_port && values.ctl_port !== 0) {
-    const place = placeOf("proxy_port") ?? placeOf("ctl_port") ?? "proxy_port";
-    throw new ConfigError(`${place}: expected ctl_port and proxy_port to differ, got ${values.ctl_port} for both`);
-  }
   checkHeartbeats(values.heartbeat_interval, values.heartbeat_timeout, placeOf);
   const config = {
     bind: values.bind,
     publicBind: values.public_bind ?? values.bind,
     ctlPort: values.ctl_port,
     proxyPort: values.proxy_port,
+    advertiseProxyPort: values.advertise_proxy_port,
     workThreadNums: values.work_thread_nums,
     token,
     tokens: namedTokens(file, token, secrets),

@@ -44,7 +44,9 @@ export async function runServer(config: ServerConfig): Promise<void> {
   const rules = await Promise.all(grants.map(portRules));
   const counts = new ConnectionCounts(grants.length).memory;
   const ctlListener = openListener(withPort(bind, config.ctlPort), "ctl_port");
-  const proxyListener = openListener(withPort(bind, config.proxyPort), "proxy_port");
+  // one port may be both
+  const isOne = config.ctlPort === config.proxyPort && config.ctlPort !== 0;
+  const proxyListener = isOne ? ctlListener : openListener(withPort(bind, config.proxyPort), "proxy_port");
   const ctlAddress = localAddress(ctlListener)!;
   const proxyAddress = localAddress(proxyListener)!;
   const counters = new RelayCounters(relays, MOST_TUNNELS);
@@ -71,6 +73,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           proxyListener,
           ctlPort: portOf(ctlAddress),
           proxyPort: portOf(proxyAddress),
+          toldProxyPort: config.advertiseProxyPort ?? portOf(proxyAddress),
           relays,
           counters: counters.memory,
           counts,

@@ -25,6 +25,8 @@ export interface ControlConfig {
   readonly ctlPort: number;
   /** The port that clients are told for ProxyConns. */
   readonly proxyPort: number;
+  /** The port that clients are told for ProxyConns: another one, where it is forwarded. */
+  readonly toldProxyPort: number;
   /** How many relay Workers there are. */
   readonly relays: number;
   /** Memory of the counters. */

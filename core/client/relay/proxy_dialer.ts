@@ -1,5 +1,5 @@
 // What the server has asked a relay Worker of the client for: it is connected as far as there are descriptors, and waits beyond.
-import { formatAddress, type SocketAddress, withPort } from "../../../ffi/socket_address.ts";
+import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { ProxyId } from "../../protocol/ids.ts";
 import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
@@ -58,8 +58,8 @@ export class ProxyDialer implements ProxyConnectorEvents {
   }
 
   /** The client is logged in: where the server takes ProxyConns. */
-  open(server: SocketAddress, port: number): void {
-    this.#address = withPort(server, port);
+  open(address: SocketAddress): void {
+    this.#address = address;
   }
 
   /** The ctl_conn is gone, and with it everything that was asked for. */

@@ -1,5 +1,5 @@
 // A relay Worker of the client: ProxyConn <-> LocalConn.
-import type { SocketAddress } from "../../../ffi/socket_address.ts";
+import { type SocketAddress, withPort } from "../../../ffi/socket_address.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { LogLimit } from "../../reactor/log_limit.ts";
@@ -58,6 +58,8 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   /** Of a tunnel that a server names and that is not there. */
   readonly #nowhere = new LocalTarget({ name: "unknown", local: "unknown" }, [], { ask() {}, onRefused() {} });
   #serverAddresses: readonly SocketAddress[] = [];
+  /** Where ProxyConns go, when that is not the server's own address. */
+  #proxyServer: SocketAddress | undefined = undefined;
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
@@ -90,7 +92,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     switch (kindOf(words, at)) {
       case RecordKind.CONTROL_UP: {
         const { address, proxyPort } = readServerUp(words, at);
-        return this.#dialer.open(this.#serverAddresses[address], proxyPort);
+        return this.#dialer.open(this.#proxyServer ?? withPort(this.#serverAddresses[address], proxyPort));
       }
       case RecordKind.CONTROL_LOST:
         return this.#onControlLost();
@@ -173,6 +175,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     if (told.kind === "gate") return this.#targets[told.tunnel].gate.step(told.step, now);
     const addresses = addressesOf(told.addresses);
     if (told.kind === "server") this.#serverAddresses = addresses;
+    else if (told.kind === "proxy-server") this.#proxyServer = addresses[0];
     else this.#targets[told.kind].onAnswer(now, addresses, told.reason);
   }
 

@@ -42,6 +42,8 @@ export interface ControlMapOptions {
   readonly ctlPort: number;
   /** The port for ProxyConns. */
   readonly proxyPort: number;
+  /** The port that clients are told for ProxyConns: another one, where it is forwarded. */
+  readonly toldProxyPort: number;
   /** Ms between heartbeats. */
   readonly heartbeatIntervalMs: number;
   /** Ms of silence after which a client counts as dead. */
@@ -104,7 +106,7 @@ export class ControlMap {
     if (former !== undefined) this.#end(former, "replaced by a new connection of the same client");
     const gone = this.#places.isFull(grant) ? this.#places.goneOf(grant) : null;
     if (gone !== null) this.#end(gone, "silent, and another client of its token has come");
-    const { proxyPort, heartbeatIntervalMs, heartbeatTimeoutMs } = this.#options;
+    const { toldProxyPort, heartbeatIntervalMs, heartbeatTimeoutMs } = this.#options;
     const id = ++this.#lastControl as ControlId;
     const control: Control = { id, conn, grant, instance, address, tunnels: new Map() };
     this.#controls.set(id, control);
@@ -117,7 +119,7 @@ export class ControlMap {
       type: "NewCtlRsp",
       ok: true,
       proof,
-      proxy_port: proxyPort,
+      proxy_port: toldProxyPort,
       heartbeat_timeout_ms: heartbeatTimeoutMs,
       control: control.id,
     });

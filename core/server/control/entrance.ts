@@ -2,7 +2,7 @@
 // bounded memory, whatever they send and however many they are.
 import { close as closeDescriptor, type Descriptor } from "../../../ffi/descriptor.ts";
 import { lastAddress, localAddress, peerAddress, setDeferAccept } from "../../../ffi/socket.ts";
-import { formatAddress, portOf } from "../../../ffi/socket_address.ts";
+import { formatAddress, portOf, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { ProxyMetaSet } from "../../protocol/preamble.ts";
 import { Acceptor } from "../../reactor/acceptor.ts";
@@ -13,6 +13,7 @@ import { limitBuffers } from "../../relay/buffers.ts";
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import type { Grant } from "../policy/grant.ts";
+import { FirstByte, type FirstByteEvents } from "./first_byte.ts";
 import { LateRefusal } from "./late_refusal.ts";
 import { type LoggedIn, Login, type LoginEvents } from "./login.ts";
 import { LoginThrottle } from "../policy/login_throttle.ts";
@@ -35,7 +36,7 @@ export interface EntranceEvents {
 }
 
 /** See the file's head. One thread. */
-export class Entrance implements ProxyGreetingEvents {
+export class Entrance implements ProxyGreetingEvents, FirstByteEvents {
   readonly #context: ReactorContext;
   readonly #config: ControlConfig;
   readonly #events: EntranceEvents;
@@ -47,7 +48,9 @@ export class Entrance implements ProxyGreetingEvents {
   readonly #tickets = new LoginThrottle();
   readonly #badTickets: LogLimit;
   readonly #failures: LogLimit;
-  readonly #ctlAcceptor: Acceptor;
+  /** Null when ctl_port is proxy_port as well, which stays open. */
+  #ctlAcceptor: Acceptor | null = null;
+  #closed = false;
 
   /** Starts to accept on both ports. */
   constructor(context: ReactorContext, config: ControlConfig, events: EntranceEvents) {
@@ -66,12 +69,28 @@ export class Entrance implements ProxyGreetingEvents {
       });
     });
     limitBuffers(config.bufferLimit);
-    setDeferAccept(config.ctlListener, DEFER_ACCEPT_S);
-    setDeferAccept(config.proxyListener, DEFER_ACCEPT_S);
-    watchPeers(config.proxyListener);
-    unpace(config.proxyListener);
-    this.#ctlAcceptor = this.#acceptOn(config.ctlListener, "ctl_port", (fd) => this.#onCtlConn(fd));
-    this.#acceptOn(config.proxyListener, "proxy_port", (fd) => this.#onProxyConn(fd));
+    const { ctlListener, proxyListener } = config;
+    setDeferAccept(proxyListener, DEFER_ACCEPT_S);
+    watchPeers(proxyListener);
+    unpace(proxyListener);
+    if (ctlListener === proxyListener) {
+      this.#acceptOn(proxyListener, "ctl_port", (fd) => this.#onEither(fd));
+      return;
+    }
+    setDeferAccept(ctlListener, DEFER_ACCEPT_S);
+    this.#ctlAcceptor = this.#acceptOn(ctlListener, "ctl_port", (fd) => this.onCtlConn(fd, lastAddress()));
+    this.#acceptOn(proxyListener, "proxy_port", (fd) => {
+      paceFromAfar(fd);
+      this.onProxyConn(fd, lastAddress());
+    });
+  }
+
+  /** One port is both. */
+  #onEither(fd: Descriptor): void {
+    paceFromAfar(fd);
+    const address = lastAddress();
+    const first = new FirstByte(this.#context.loop, fd, address, this);
+    if (first.isPending) this.#strangers.admit(first, networkOf(address));
   }
 
   #acceptOn(listener: Descriptor, what: string, onAccept: (fd: Descriptor) => void): Acceptor {
@@ -84,8 +103,9 @@ export class Entrance implements ProxyGreetingEvents {
     });
   }
 
-  #onCtlConn(fd: Descriptor): void {
-    const address = lastAddress();
+  /** Somebody who may log in. */
+  onCtlConn(fd: Descriptor, address: SocketAddress): void {
+    if (this.#closed) return void closeDescriptor(fd);
     const network = networkOf(address);
     const { loop } = this.#context;
     const login = new Login(loop, fd, address, this.#config.grants, this.#loginEvents(network), this.#turns);
@@ -109,10 +129,9 @@ export class Entrance implements ProxyGreetingEvents {
   }
 
   /** Nearly always the greeting has come with the connection, and then there is no stranger to count. */
-  #onProxyConn(fd: Descriptor): void {
-    paceFromAfar(fd);
+  onProxyConn(fd: Descriptor, address: SocketAddress): void {
     const greeting = new ProxyGreeting(this.#context.loop, fd, this);
-    if (greeting.isPending) this.#strangers.admit(greeting, networkOf(lastAddress()));
+    if (greeting.isPending) this.#strangers.admit(greeting, networkOf(address));
   }
 
   /** A ProxyConn to be. */
@@ -145,12 +164,13 @@ export class Entrance implements ProxyGreetingEvents {
   }
 
   /** A slow one is through, or closed. */
-  onStrangerGone(greeting: ProxyGreeting): void {
-    this.#strangers.leave(greeting);
+  onStrangerGone(stranger: ProxyGreeting | FirstByte): void {
+    this.#strangers.leave(stranger);
   }
 
   /** Accepts no client any more. ProxyConns are still needed by those that are here. */
   close(): void {
-    this.#ctlAcceptor.close();
+    this.#closed = true;
+    this.#ctlAcceptor?.close();
   }
 }
