@@ -224,6 +224,10 @@ for (const [what, text, said] of REFUSED) {
   Deno.test(`${what} is refused with its line, and what to write`, () => assertEquals(mistake(text), said));
 }
 
+Deno.test("a word alone is text, and has no colon to complain about", () => {
+  assertEquals(mistake("bind"), 'x:1: expected keys with values, as in "bind: \u2026", got text');
+});
+
 Deno.test("a service at an IPv6 address is told to be written in quotes", () => {
   for (const entry of ["  - local_server: [::1]:3000", "  - {name: a, local_server: [::1]:3000}"]) {
     assertEquals(

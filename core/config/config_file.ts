@@ -132,5 +132,5 @@ class Reader {
 function formOf(node: YamlNode, known: readonly string[] = []): string {
   const value = plainOf(node);
   if (typeof value !== "string") return describeValue(value);
-  return known.includes(value.split(":", 1)[0]!) ? "text without a blank behind a colon" : "text";
+  return known.some((key) => value.startsWith(`${key}:`)) ? "text without a blank behind a colon" : "text";
 }
