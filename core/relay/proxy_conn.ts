@@ -4,8 +4,7 @@ import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Task } from "../reactor/event_loop.ts";
-import type { Lingerer } from "./lingering.ts";
-import { type ResetCause, SessionReset } from "./session_reset.ts";
+import { type ResetCause, SessionReset, type SessionResetHost } from "./session_reset.ts";
 import { Count, placeOf, type TunnelPlace, type TunnelRow } from "./counters.ts";
 import { Relay, type RelayFailure } from "./relay.ts";
 import type { RelaySurroundings } from "./surroundings.ts";
@@ -48,7 +47,7 @@ interface EarlyNotice {
 }
 
 /** One pooled connection between the two programs. One thread. */
-export abstract class ProxyConn<Owner extends Notices = Notices> implements Task, Lingerer {
+export abstract class ProxyConn<Owner extends Notices = Notices> implements Task, SessionResetHost {
   /** Kept by the loop. */
   queued: boolean = false;
   /** Its number on the ctl_conn. */
@@ -81,8 +80,6 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   #failedAs = Count.sessionsReset;
   /** The other side has reset the present session, which has not been seen to here yet. */
   #isToldReset = false;
-  /** The other side has not been told of the reset yet. */
-  #hasNews = false;
 
   /** Makes an idle ProxyConn; the socket's events are its own from now on. */
   constructor(id: ProxyId, socket: StreamSocket, around: RelaySurroundings, owner: Owner) {
@@ -305,13 +302,10 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
 
   #beginReset(cause: ResetCause): void {
     if (this.#reset === null) {
-      this.#reset = new SessionReset(this.relay, this.socket);
+      this.#reset = new SessionReset(this.relay, this.socket, this, cause);
       this.#isToldReset = false;
-      // that the rest has failed is news also when the end of this direction in order was told before
-      this.#hasNews = cause !== "told" || !this.relay.out.endTold;
       this.state = "resetting";
-      this.around.lingering.add(this);
-      this.#reset.add(cause);
+      this.around.lingering.add(this.#reset);
       this.onFailed(cause);
     } else this.#reset.add(cause);
     this.#advanceReset();
@@ -319,43 +313,33 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
 
   #advanceReset(): void {
     if (this.state !== "resetting") return;
-    const { frames, loop } = this.around;
+    const { frames, lingering, loop } = this.around;
     const reset = this.#reset!;
     if (!frames.flush(this.socket)) reset.add("proxy");
     // payload must not overtake a frame
     const more = reset.advance(this.endpoint, this.awaitsEndpoint, !frames.hasUnsent(this.socket));
-    if (reset.outDone) this.#tellReset();
     if (reset.endpointDone) this.#dropEndpoint(reset.endpointFailed ? "reset" : "linger");
-    if (reset.settled) this.#finishReset();
-    else if (more) loop.enqueue(this);
+    if (reset.settled) {
+      lingering.remove(reset);
+      this.#finishReset(reset.proxyReusable && !this.#orphaned && !this.socket.hungUp);
+    } else if (more) loop.enqueue(this);
   }
 
-  #tellReset(): void {
-    if (!this.#hasNews) return;
-    this.#hasNews = false;
+  #finishReset(isReusable: boolean): void {
+    this.around.counters[this.tunnel + this.#failedAs]++;
+    this.state = "finished";
+    if (isReusable) this.onSessionFinished();
+    else this.close();
+  }
+
+  /** Tells the other side of the reset. Called by what is left of the session. */
+  tellReset(): void {
     if (!this.#orphaned) this.owner.reset(this.id, this.session, this.relay.out.moved);
   }
 
-  #finishReset(): void {
-    this.around.lingering.remove(this);
-    this.around.counters[this.tunnel + this.#failedAs]++;
-    this.state = "finished";
-    if (this.#orphaned || !this.#reset!.proxyReusable || this.socket.hungUp) this.close();
-    else this.onSessionFinished();
-  }
-
-  /** How far the reset of a session has come; null when there is none under way. */
-  progress(): number | null {
-    const { in: inward, out } = this.relay;
-    return this.state === "resetting" ? out.moved + inward.moved + inward.taken : null;
-  }
-
-  /** What was sent in front of a reset finds nobody who takes it. */
-  giveUp(): void {
-    this.#reset!.stopSending();
-    this.#tellReset();
-    this.around.counters[this.tunnel + this.#failedAs]++;
-    this.close();
+  /** What is left of the session will not be settled. */
+  onResetStuck(): void {
+    if (this.state === "resetting") this.#finishReset(false);
   }
 
   /** Gives the socket of an idle ProxyConn away, which is none any more; null when a frame could not be sent whole. */
@@ -375,6 +359,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   /** Closes it. An endpoint that there still is sees a reset: only a session that has ended in order ends it so. */
   close(): void {
     if (this.state === "closed") return;
+    if (this.state === "resetting") this.around.lingering.remove(this.#reset!);
     this.state = "closed";
     this.relay.abandon();
     this.around.frames.forget(this.socket);

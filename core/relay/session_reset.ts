@@ -1,6 +1,7 @@
 // What is left of a session that has failed: both directions go on to where they can come, so that what was sent in front of a
 // reset arrives, and the ProxyConn can be used again. It knows no notices, and not how a session begins.
 import { FlowStatus } from "./flow.ts";
+import type { Lingerer } from "./lingering.ts";
 import type { Relay } from "./relay.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
@@ -16,10 +17,21 @@ const MOST_SKIPPED = 1 << 18;
  */
 export type ResetCause = "endpoint" | "proxy" | "told";
 
+/** Whose session it is. */
+export interface SessionResetHost {
+  /** The other side is to hear of it: everything that will leave has been written. Called once at most. */
+  tellReset(): void;
+  /** It has taken too long, and is over as it is. */
+  onResetStuck(): void;
+}
+
 /** See the file's head. One thread. */
-export class SessionReset {
+export class SessionReset implements Lingerer {
   readonly #relay: Relay;
   readonly #proxy: StreamSocket;
+  readonly #host: SessionResetHost;
+  /** The other side has not been told yet. */
+  #hasNews = true;
   #endpointFailed = false;
   #proxyFailed = false;
   /** The other side cannot be told anything, nor tell. */
@@ -32,17 +44,23 @@ export class SessionReset {
    *
    * @param relay Its directions.
    * @param proxy The ProxyConn's socket.
+   * @param host Whose session it is.
+   * @param cause Why it is reset.
    */
-  constructor(relay: Relay, proxy: StreamSocket) {
+  constructor(relay: Relay, proxy: StreamSocket, host: SessionResetHost, cause: ResetCause) {
     this.#relay = relay;
     this.#proxy = proxy;
+    this.#host = host;
+    // that the rest has failed is news also when the end of this direction in order was told before
+    this.#hasNews = cause !== "told" || !relay.out.endTold;
+    this.add(cause);
   }
 
   /** Adds a cause. */
   add(cause: ResetCause): void {
     if (cause === "endpoint") this.#endpointFailed = true;
     else if (cause === "proxy") this.#proxyFailed = true;
-    else this.stopSending();
+    else this.#stopSending();
   }
 
   /** Nobody is there to tell, or to hear from: only what is here already is passed on. */
@@ -51,14 +69,9 @@ export class SessionReset {
   }
 
   /** Nothing more leaves for the ProxyConn. */
-  stopSending(): void {
+  #stopSending(): void {
     this.#relay.out.abandon();
     this.#outDone = true;
-  }
-
-  /** Whether this side has written to the ProxyConn all that it will. */
-  get outDone(): boolean {
-    return this.#outDone;
   }
 
   /** Whether the endpoint is of no use any more. */
@@ -92,13 +105,32 @@ export class SessionReset {
   advance(endpoint: StreamSocket | null, awaitsEndpoint: boolean, maySend: boolean): boolean {
     let more = !this.#outDone && this.#advanceOut(endpoint, maySend);
     if (!this.#inDone && this.#advanceIn(endpoint, awaitsEndpoint)) more = true;
+    if (this.#outDone) this.#tell();
     return more;
+  }
+
+  #tell(): void {
+    if (this.#hasNews) this.#host.tellReset();
+    this.#hasNews = false;
+  }
+
+  /** How far it has come. */
+  progress(): number {
+    const { in: inward, out } = this.#relay;
+    return out.moved + inward.moved + inward.taken;
+  }
+
+  /** Nobody takes what was sent in front of it, or nobody says how much that is. */
+  giveUp(): void {
+    this.#stopSending();
+    this.#tell();
+    this.#host.onResetStuck();
   }
 
   #advanceOut(endpoint: StreamSocket | null, maySend: boolean): boolean {
     const { out } = this.#relay;
     if (this.#proxyFailed || endpoint === null || !out.open || out.ended) {
-      this.stopSending();
+      this.#stopSending();
       return false;
     }
     if (!maySend) return false;
@@ -108,7 +140,7 @@ export class SessionReset {
     if (status === FlowStatus.MORE) return true;
     if (status === FlowStatus.WAITS && (out.held > 0 || !this.#proxy.writable)) return false;
     if (status === FlowStatus.DESTINATION_FAILED) this.#proxyFailed = true;
-    this.stopSending();
+    this.#stopSending();
     return false;
   }
 
