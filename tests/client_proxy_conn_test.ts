@@ -9,9 +9,7 @@ import { ClientProxyConn, type ClientProxyOwner } from "../core/client/relay/cli
 import { LocalConnector } from "../core/client/relay/local_connector.ts";
 import { proxyId, type SessionNo, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import {
-  decodeStartNoticesRsp,
   decodeStartRsp,
-  encodeStartNoticesReq,
   encodeStartReq,
   newStartRsp,
   PROXY_FRAME_BYTES,
@@ -20,7 +18,6 @@ import {
   START_CONNECTED,
   START_REFUSED,
 } from "../core/protocol/proxy_frame.ts";
-import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { Count, placeOf, RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import type { Notices } from "../core/relay/proxy_conn.ts";
@@ -43,7 +40,6 @@ class Scene {
   /** What was told the server, beside the ProxyConn. */
   readonly told: string[] = [];
   closed = false;
-  notices: StreamSocket | null = null;
   readonly #listener: Descriptor;
   readonly #address: SocketAddress;
   readonly #pipes: PipePool;
@@ -53,7 +49,6 @@ class Scene {
     this.#pipes = new PipePool();
     ({ fd: this.#listener, address: this.#address } = listenSomewhere());
     const owner: ClientProxyOwner & Notices = {
-      relays: 3,
       borrowConnector: () => new LocalConnector(stage.loop),
       returnConnector() {},
       // tunnel 1 is there, tunnel 2 has no LocalServer, and there is no other
@@ -62,7 +57,6 @@ class Scene {
       free: (_proxy, session) => this.told.push(`free ${session}`),
       shutdownPeer: (_proxy, session, total) => this.told.push(`end ${session} ${total}`),
       reset: (_proxy, session, total) => this.told.push(`reset ${session} ${total}`),
-      onStartNotices: (_proxy, socket) => this.notices = socket,
       onProxyClosed: () => this.closed = true,
     };
     const { socket, peer } = stage.connect();
@@ -108,7 +102,6 @@ class Scene {
 
   dispose(): void {
     this.conn.close();
-    this.notices?.close();
     this.stage.step();
     this.#pipes.dispose();
     close(this.#listener);
@@ -155,20 +148,34 @@ testClient(
   },
 );
 
-testClient("what was told of a session that is over is told again when it may be lost, and of no other", (s, stage) => {
-  s.conn.tellAgain();
-  assertEquals(s.told, [], "before the first session");
+testClient("an orphaned ProxyConn serves a session that starts within ten seconds, and ends then", (s, stage) => {
   s.start(1);
   const local = s.local();
-  s.conn.tellAgain();
-  assertEquals(s.told, [], "in a session");
   local.sendAll("answer");
   local.finish();
   s.end(1, 0);
   stage.until(() => s.conn.state === "idle", "the end of the session");
-  assertEquals(s.told.splice(0), ["end 1 6", "free 1"]);
-  s.conn.tellAgain();
-  assertEquals(s.told, ["end 1 6", "free 1"]);
+  s.conn.orphan();
+  stage.advance(9000);
+  s.start(2);
+  const next = s.local();
+  stage.advance(2000);
+  next.sendAll("more");
+  next.finish();
+  stage.until(() => s.far.read().count === 2 * PROXY_FRAME_BYTES + 10, "both answers");
+  assertEquals([s.closed, s.told.splice(0)], [false, ["end 1 6", "free 1"]]);
+  s.far.finish();
+  stage.until(() => s.closed, "the end of the ProxyConn");
+  assertEquals(s.counters[TUNNEL + Count.sessionsEnded], 2);
+});
+
+testClient("an orphaned ProxyConn on which no session starts ends after ten seconds", (s, stage) => {
+  s.conn.orphan();
+  stage.advance(9000);
+  assertEquals([s.closed, s.far.read().state], [false, "open"]);
+  stage.advance(2000);
+  stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
+  assertEquals([s.closed, s.far.state, stage.loop.timers.size], [true, "end", 0]);
 });
 
 testClient("ten megabytes each way arrive byte for byte", (s, stage) => {
@@ -416,15 +423,17 @@ testClient("a reset that was told on a ctl_conn which was lost is told again by 
   assertEquals(s.far.state, Errno.ECONNRESET);
 });
 
-testClient("a reset that was told of the last session is told again, and not its end in order", (s, stage) => {
+testClient("a reset that was told of the last session is told again by a reset, and by no end in order", (s, stage) => {
   s.start(1);
   s.local().reset();
   stage.until(() => s.told.length > 0, "the notice");
   s.end(1, 0);
   stage.until(() => s.conn.state === "idle", "the session is settled");
   assertEquals(s.told.splice(0), ["reset 1 0", "free 1"]);
-  s.conn.tellAgain();
-  assertEquals(s.told, ["reset 1 0", "free 1"]);
+  s.conn.orphan();
+  stage.advance(11_000);
+  stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
+  assertEquals([s.closed, s.far.state], [true, Errno.ECONNRESET]);
 });
 
 testClient("a ProxyConn that is reset resets the LocalConn", (s, stage) => {
@@ -539,23 +548,4 @@ testClient("bytes that are no frame are never taken for payload", (s, stage) => 
   s.far.sendAll("0123456789abcdef and more");
   stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
   assert(s.closed && s.isQuiet());
-});
-
-testClient("an idle ProxyConn becomes a notice connection when the server says so", (s, stage) => {
-  const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-  encodeStartNoticesReq(frame);
-  s.far.sendAll(new Uint8Array(frame.buffer));
-  stage.step(2);
-  assertEquals(decodeStartNoticesRsp(new DataView(s.far.read().take().buffer)), 3);
-  assert(s.notices !== null);
-  assertEquals([s.conn.state, s.counters[Count.proxyConnsClosed]], ["closed", 1]);
-});
-
-testClient("an idle ProxyConn without its ctl_conn carries no notices: they would be another client's", (s, stage) => {
-  s.conn.orphan();
-  const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-  encodeStartNoticesReq(frame);
-  s.far.sendAll(new Uint8Array(frame.buffer));
-  stage.until(() => s.closed, "the end of the ProxyConn");
-  assertEquals(s.notices, null);
 });

@@ -2,12 +2,12 @@
 
 import { Errno } from "../ffi/errno.ts";
 import { CtlConn, type CtlConnOwner } from "../core/protocol/ctl_conn.ts";
-import { type ControlId, proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import { proxyId, tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import type { Grant } from "../core/server/policy/grant.ts";
 import type { LogFields } from "../core/reactor/log_record.ts";
 import { RelayCounters } from "../core/relay/counters.ts";
-import { ControlMap, type ControlMapActions, type SessionMessage } from "../core/server/control/control_map.ts";
+import { ControlMap, type ControlMapActions } from "../core/server/control/control_map.ts";
 import type { Control, Tunnel } from "../core/server/control/control.ts";
 import { TunnelRows } from "../core/server/control/tunnel_rows.ts";
 import { assert, assertEquals } from "./support/assert.ts";
@@ -28,7 +28,6 @@ class Town implements ControlMapActions {
   readonly lines: string[] = [];
   readonly shown: string[] = [];
   readonly counters = new RelayCounters(1, 5);
-  readonly forwarded: [ControlId, SessionMessage][] = [];
 
   constructor(stage: Stage) {
     this.stage = stage;
@@ -56,7 +55,6 @@ class Town implements ControlMapActions {
     this.deeds.push(`unlisten ${id}`);
     if (this.closesAtOnce) this.map.onUnlistened(id);
   };
-  forward = (control: ControlId, message: SessionMessage) => void this.forwarded.push([control, message]);
   show = ({ row }: Tunnel, up: boolean, { name, public: address }: LogFields) =>
     void this.shown.push(`${row.row} ${name} ${up ? "up" : "down"} ${address}`);
   log = (_about: string, _grant: Grant, message: string, fields: Readonly<Record<string, string | number | boolean>>) =>
@@ -70,7 +68,15 @@ class Town implements ControlMapActions {
       onMessage: (message) => owner!.onMessage(message),
       onClosed: (reason) => owner!.onClosed(reason),
     }, 5000);
-    owner = this.map.add({ conn, grant: rules, instance, program: "test 1", address, proof: "ab".repeat(32) });
+    owner = this.map.add({
+      conn,
+      grant: rules,
+      instance,
+      program: "test 1",
+      workers: 1,
+      address,
+      proof: "ab".repeat(32),
+    });
     this.stage.step(2);
     const rsp = only(messagesAt(peer), "NewCtlRsp");
     assert(rsp.ok);
@@ -261,21 +267,11 @@ testTown("a dead connection that ends after its client has returned changes noth
   assertEquals([...town.map.values()].map(({ id }) => id as number), [2]);
 });
 
-testTown("notices about sessions are passed on under the number of their own client", (town) => {
-  const [one, other] = [town.enter("a"), town.enter("b")];
-  const of = { proxy: proxyId(5), session: sessionNo(1) };
-  const reset: SessionMessage = { type: "ResetSession", ...of, total: 9 };
-  const free: SessionMessage = { type: "FreeProxyConnReq", ...of };
-  town.exchange(other, reset);
-  town.exchange(one, free);
-  assertEquals(town.forwarded, [[2 as ControlId, reset], [1 as ControlId, free]]);
-});
-
 testTown("a client that breaks the protocol is cut off", (town, stage) => {
   const wrong: CtlMessage[] = [
     newTunnelReq(1, "twice", 0),
     { type: "NewCtlRsp", ok: false, reason: "" },
-    { type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(1), ticket: [0, 0, 0, 0] },
+    { type: "NotifyClientNeedProxy", worker: 0, notices: false, proxy: proxyId(1), ticket: [0, 0, 0, 0] },
   ];
   const reasons = [
     "Tunnel 1 is there already",

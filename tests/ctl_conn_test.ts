@@ -1,7 +1,7 @@
 // A ctl_conn: frames in whatever pieces, heartbeats, and every way in which it ends.
 
 import { CtlConn } from "../core/protocol/ctl_conn.ts";
-import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import { proxyId, tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import { assert, assertEquals, assertStringIncludes } from "./support/assert.ts";
@@ -27,7 +27,13 @@ class Owner {
   }
 }
 
-const free = (n: number): CtlMessage => ({ type: "FreeProxyConnReq", proxy: proxyId(n), session: sessionNo(1) });
+const need = (n: number): CtlMessage => ({
+  type: "NotifyClientNeedProxy",
+  worker: 1,
+  notices: false,
+  proxy: proxyId(n),
+  ticket: [1, 2, 3, 4],
+});
 
 interface Options {
   readonly bufferBytes?: number;
@@ -54,7 +60,7 @@ function testConn(
 }
 
 testConn("frames that come byte by byte are messages when they are whole", {}, ({ owner, far }, stage) => {
-  const messages = [free(1), { type: "Heartbeat" } as const, free(2)];
+  const messages = [need(1), { type: "Heartbeat" } as const, need(2)];
   for (const message of messages) {
     const bytes = bytesOf(message);
     for (let i = 0; i < bytes.length; i++) {
@@ -68,14 +74,14 @@ testConn("frames that come byte by byte are messages when they are whole", {}, (
 });
 
 testConn("many frames in one piece are as many messages, in order", {}, ({ owner, far }, stage) => {
-  const messages = Array.from({ length: 3000 }, (_, i) => free(i + 1));
+  const messages = Array.from({ length: 3000 }, (_, i) => need(i + 1));
   far.sendAll(bytesOf(...messages));
   stage.until(() => owner.heard.length === messages.length, "all messages");
   assertEquals(owner.heard, messages);
 });
 
 testConn("what is sent in a turn leaves at its end, in one piece", {}, ({ conn, far }, stage) => {
-  const messages = [free(1), free(2), free(3)];
+  const messages = [need(1), need(2), need(3)];
   for (const message of messages) conn.send(message);
   assertEquals(far.read().count, 0);
   stage.step();
@@ -86,7 +92,7 @@ testConn(
   "a flood of messages leaves time for the rest of the turn, and none is lost",
   {},
   ({ owner, far }, stage) => {
-    const bytes = bytesOf(...Array.from({ length: 10_000 }, (_, i) => free(i + 1)));
+    const bytes = bytesOf(...Array.from({ length: 10_000 }, (_, i) => need(i + 1)));
     // each message makes some work
     owner.react = () => {
       for (const end = performance.now() + 0.01; performance.now() < end;);
@@ -101,7 +107,7 @@ testConn(
       return owner.heard.length === 10_000;
     }, "all messages");
     assert(most < 10_000, `${most} in one turn`);
-    assertEquals(owner.heard.at(-1), free(10_000));
+    assertEquals(owner.heard.at(-1), need(10_000));
   },
 );
 
@@ -145,7 +151,7 @@ testConn(
       throw new ProtocolError("Not now");
     };
     // more than is read before it is cut off
-    far.sendAll(bytesOf(free(1), ...Array.from({ length: 1000 }, (_, i) => free(i + 2))));
+    far.sendAll(bytesOf(need(1), ...Array.from({ length: 1000 }, (_, i) => need(i + 2))));
     stage.until(() => far.read().state !== "open", "the end");
     const told = far.take();
     assertEquals([far.state, owner.closed], ["end", ["Not now"]]);
@@ -167,9 +173,9 @@ testConn("a message that its owner rejects ends the connection, with his reason"
   owner.react = () => {
     throw new ProtocolError("Not now");
   };
-  far.sendAll(bytesOf(free(1), free(2)));
+  far.sendAll(bytesOf(need(1), need(2)));
   stage.step(2);
-  assertEquals([owner.heard, owner.closed], [[free(1)], ["Not now"]]);
+  assertEquals([owner.heard, owner.closed], [[need(1)], ["Not now"]]);
 });
 
 testConn(
@@ -217,9 +223,9 @@ testConn("a silent peer is dead after the heartbeat time-out, and not before", {
 });
 
 testConn("after a pause of the whole process, what has come meanwhile counts", {}, ({ owner, far }, stage) => {
-  far.sendAll(bytesOf(free(1)));
+  far.sendAll(bytesOf(need(1)));
   stage.advance(100_000);
-  assertEquals([owner.heard, owner.closed], [[free(1)], []]);
+  assertEquals([owner.heard, owner.closed], [[need(1)], []]);
 });
 
 testConn(
@@ -249,10 +255,10 @@ testConn(
 );
 
 testConn("the owner hears when the peer ends or resets the connection", {}, ({ owner, far }, stage) => {
-  far.sendAll(bytesOf(free(1)));
+  far.sendAll(bytesOf(need(1)));
   far.finish();
   stage.step(2);
-  assertEquals([owner.heard, owner.closed], [[free(1)], ["closed by the peer"]]);
+  assertEquals([owner.heard, owner.closed], [[need(1)], ["closed by the peer"]]);
   const second = new Owner();
   const { fd, peer } = stage.connectUnwatched();
   new CtlConn(stage.loop, fd, second, LOGIN_MS);
@@ -263,13 +269,13 @@ testConn("the owner hears when the peer ends or resets the connection", {}, ({ o
 
 testConn("the last frame of a finished connection arrives though input was not read", {}, (s, stage) => {
   const { conn, owner, far } = s;
-  far.sendAll(bytesOf(free(1)));
+  far.sendAll(bytesOf(need(1)));
   owner.react = () => {
     conn.send({ type: "NewCtlRsp", ok: false, reason: "Go away" });
     conn.finish();
   };
   // more than is read in the turn that ends it
-  const rest = bytesOf(...Array.from({ length: 9000 }, (_, i) => free(i + 2)));
+  const rest = bytesOf(...Array.from({ length: 9000 }, (_, i) => need(i + 2)));
   far.send(rest);
   stage.step(3);
   assertEquals(owner.heard.length, 1);
@@ -284,7 +290,7 @@ testConn(
   { bufferBytes: 4096 },
   (s, stage) => {
     const { conn, far } = s;
-    const messages = Array.from({ length: 3000 }, (_, i) => free(i + 1));
+    const messages = Array.from({ length: 3000 }, (_, i) => need(i + 1));
     for (const message of messages) conn.send(message);
     // input that nobody reads: closing with it would be a reset, and drop what is not delivered
     far.send(bytesOf(...messages));
@@ -297,7 +303,7 @@ testConn(
 );
 
 testConn("a finished connection is closed when the peer has closed it too", {}, ({ conn, owner, far }, stage) => {
-  conn.send(free(1));
+  conn.send(need(1));
   conn.finish();
   stage.step(2);
   assertEquals(stage.loop.timers.size, 1);
@@ -308,13 +314,13 @@ testConn("a finished connection is closed when the peer has closed it too", {}, 
 
 testConn("a finished connection whose peer does not close it is closed after a second", {}, (s, stage) => {
   const { conn, owner, far } = s;
-  conn.send(free(1));
+  conn.send(need(1));
   conn.finish();
   stage.advance(900);
   assertEquals(stage.loop.timers.size, 1);
   stage.advance(200);
   assertEquals([stage.loop.timers.size, owner.closed], [0, []]);
-  assertEquals(messagesAt(far), [free(1)]);
+  assertEquals(messagesAt(far), [need(1)]);
 });
 
 testConn("a peer that does not read is given up", { bufferBytes: 4096 }, ({ conn, owner }, stage) => {
@@ -331,7 +337,7 @@ testConn("a peer that does not read is given up", { bufferBytes: 4096 }, ({ conn
 });
 
 testConn("a peer that reads slowly gets every frame", { bufferBytes: 4096 }, ({ conn, owner, far }, stage) => {
-  const messages = Array.from({ length: 5000 }, (_, i) => free(i + 1));
+  const messages = Array.from({ length: 5000 }, (_, i) => need(i + 1));
   for (const message of messages) conn.send(message);
   const { length } = bytesOf(...messages);
   stage.until(() => far.read(1000).count === length, "all frames");
@@ -340,9 +346,9 @@ testConn("a peer that reads slowly gets every frame", { bufferBytes: 4096 }, ({ 
 });
 
 testConn("a closed connection sends nothing and hears nothing", {}, ({ conn, owner, far }, stage) => {
-  far.sendAll(bytesOf(free(1)));
+  far.sendAll(bytesOf(need(1)));
   conn.close();
-  conn.send(free(2));
+  conn.send(need(2));
   conn.finish();
   stage.advance(100_000);
   assertEquals([owner.heard, owner.closed, stage.loop.timers.size], [[], [], 0]);

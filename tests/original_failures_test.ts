@@ -5,10 +5,8 @@ import { libc } from "../ffi/libc.ts";
 import { raiseDescriptorLimit } from "../ffi/process.ts";
 import { receive } from "../ffi/socket.ts";
 import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
-import type { CtlMessage } from "../core/protocol/messages.ts";
-import { NoticeWriter } from "../core/protocol/notice_writer.ts";
+import type { Notice } from "../core/protocol/messages.ts";
 import { encodePreambleAndMeta } from "../core/protocol/preamble.ts";
-import { encodeStartNoticesRsp, PROXY_FRAME_BYTES } from "../core/protocol/proxy_frame.ts";
 import { newTicket } from "../core/protocol/ticket.ts";
 import { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
@@ -25,6 +23,7 @@ import {
   writeAll,
   writePayload,
 } from "./support/conns.ts";
+import { noticeBytes } from "./support/ctl_peer.ts";
 import { CtlSpeaker } from "./support/ctl_speaker.ts";
 import { cpuSecondsOf, type Holdings, holdingsAfterStart, idleAgain } from "./support/holdings.ts";
 import { digest, payloadSha256 } from "./support/payload.ts";
@@ -168,7 +167,7 @@ Deno.test(
     const { proxy_port } = await soon("the stranger logs in", stranger.logIn());
     const need = await soon("it is asked for a ProxyConn", stranger.next("NotifyClientNeedProxy"));
 
-    const notices: CtlMessage[] = [];
+    const notices: Notice[] = [];
     for (const proxy of [...Array(200).keys()].map((i) => proxyId(i + 1)).concat(proxyId(0xffff_ffff))) {
       for (const session of [1, 2, 3, 100, 0xffff_ffff].map(sessionNo)) {
         notices.push({ type: "NotifyProxyShutdownPeerConn", proxy, session, total: 0 });
@@ -176,21 +175,11 @@ Deno.test(
         notices.push({ type: "ResetSession", proxy, session, total: 0 });
       }
     }
-    await stranger.send(...notices, { type: "CloseTunnel", tunnel: tunnelNo(1), reason: "not mine" });
-
-    // the same beside the ctl_conn: its first ProxyConn becomes a notice connection
+    await stranger.send({ type: "CloseTunnel", tunnel: tunnelNo(1), reason: "not mine" });
+    // the first connection that it is asked for is one for notices
+    assert(need.notices);
     const conn = await stranger.bring(proxy_port, need);
-    await soon("it is asked for notices", readExactly(conn, PROXY_FRAME_BYTES));
-    const response = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-    encodeStartNoticesRsp(response, 1);
-    const writer = new NoticeWriter();
-    for (const notice of notices) {
-      if (notice.type === "NotifyProxyShutdownPeerConn") writer.appendShutdownPeer(notice.proxy, notice.session, 0);
-      if (notice.type === "FreeProxyConnReq") writer.appendFreeProxyConn(notice.proxy, notice.session);
-      if (notice.type === "ResetSession") writer.appendResetSession(notice.proxy, notice.session, 0);
-    }
-    await writeAll(conn, new Uint8Array(response.buffer));
-    await writeAll(conn, writer.bytes());
+    await writeAll(conn, noticeBytes(...notices));
 
     // a ProxyConn that nobody asked for, for every number that somebody may be waited for with
     for (let proxy = 1; proxy <= 20; proxy++) {

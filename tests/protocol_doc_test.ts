@@ -21,7 +21,11 @@ import {
 } from "./support/protocol_doc.ts";
 import { decodeAny, encodeAny } from "./support/protocol_frames.ts";
 
-const TYPE_CODE: Record<string, number> = { ...wire.CTL_TYPE_CODE, ...wire.PROXY_TYPE_CODE };
+const TYPE_CODE: Record<string, number> = {
+  ...wire.CTL_TYPE_CODE,
+  ...wire.NOTICE_TYPE_CODE,
+  ...wire.PROXY_TYPE_CODE,
+};
 const ALL_NAMES = ["Preamble", ...Object.keys(TYPE_CODE)].sort();
 const jsonTables = parseJsonTables(MARKDOWN);
 const offsetTables = parseOffsetTables(MARKDOWN);
@@ -37,7 +41,12 @@ Deno.test("The page lists every type code, and no other", () => {
   const types = parseTypes(MARKDOWN);
   assertEquals(Object.fromEntries(types.map((t) => [t.name, t.code])), TYPE_CODE);
   for (const { name, connection, body } of types) {
-    assertEquals(connection, name in wire.CTL_TYPE_CODE ? "ctl_conn" : "ProxyConn", name);
+    const notice = name in wire.NOTICE_TYPE_CODE;
+    assertEquals(
+      connection,
+      notice ? "notice connection" : name in wire.CTL_TYPE_CODE ? "ctl_conn" : "ProxyConn",
+      name,
+    );
     assertEquals(body, jsonTables.some((t) => t.name === name) ? "JSON" : "binary", name);
   }
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { FrameReader } from "../core/protocol/frame_reader.ts";
 import { FrameWriter } from "../core/protocol/frame_writer.ts";
+import { NoticeWriter } from "../core/protocol/notice_writer.ts";
 import { proxyId, sessionNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
@@ -153,7 +154,7 @@ Deno.test("More bytes than there was room for, or than are pending, are refused"
 });
 
 Deno.test("A writer keeps 4 KiB for ordinary traffic", () => {
-  const writer = new FrameWriter();
+  const writer = new NoticeWriter();
   for (let i = 0; i < 10_000; i++) {
     writer.appendShutdownPeer(proxyId(1), sessionNo(1), i);
     writer.appendFreeProxyConn(proxyId(1), sessionNo(1));
@@ -163,7 +164,7 @@ Deno.test("A writer keeps 4 KiB for ordinary traffic", () => {
 });
 
 Deno.test("A writer gives the memory of a burst back while it is sent", () => {
-  const writer = new FrameWriter();
+  const writer = new NoticeWriter();
   while (writer.length < 1_000_000) writer.appendFreeProxyConn(proxyId(1), sessionNo(1));
   assert(writer.capacity >= 1_000_000);
   writer.consume(writer.length - 100_000);

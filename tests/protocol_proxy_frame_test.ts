@@ -9,15 +9,10 @@ import {
 } from "../core/protocol/preamble.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import {
-  decodeStartNoticesReq,
-  decodeStartNoticesRsp,
   decodeStartReq,
   decodeStartRsp,
-  encodeStartNoticesReq,
-  encodeStartNoticesRsp,
   encodeStartReq,
   encodeStartRsp,
-  isStartNotices,
   newStartReq,
   newStartRsp,
   PROXY_FRAME_BYTES,
@@ -68,27 +63,6 @@ Deno.test("A single wrong byte outside the numbers of a frame on a ProxyConn is 
     frame[at] ^= 0x80;
     assertThrows(() => decodeStartRsp(view, newStartRsp()), ProtocolError);
   }
-});
-
-Deno.test("The frames that start notices come back as they went, and a wrong byte in them is a ProtocolError", () => {
-  frame.fill(0xee);
-  encodeStartNoticesReq(view);
-  assertEquals(isStartNotices(view), true);
-  decodeStartNoticesReq(view);
-  for (const workers of [1, 2, 255]) {
-    frame.fill(0xee);
-    encodeStartNoticesRsp(view, workers);
-    assertEquals([isStartNotices(view), decodeStartNoticesRsp(view)], [false, workers]);
-  }
-  for (let at = 0; at < PROXY_FRAME_BYTES; at++) {
-    encodeStartNoticesReq(view);
-    frame[at] ^= 0x80;
-    assertThrows(() => decodeStartNoticesReq(view), ProtocolError);
-    encodeStartNoticesRsp(view, 128);
-    frame[at] ^= 0x80;
-    assertThrows(() => decodeStartNoticesRsp(view), ProtocolError);
-  }
-  for (const workers of [0, 256]) assertThrows(() => encodeStartNoticesRsp(view, workers), RangeError);
 });
 
 Deno.test("Session 0 and tunnel 0 start nothing", () => {

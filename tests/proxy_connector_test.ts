@@ -25,7 +25,7 @@ class Errand {
   constructor(stage: Stage, address: SocketAddress) {
     this.connector = new ProxyConnector(
       stage.loop,
-      { proxy: proxyId(42), worker: 3, ticket: TICKET, deadline: stage.loop.now + TICKET_MS },
+      { proxy: proxyId(42), worker: 3, notices: false, ticket: TICKET, deadline: stage.loop.now + TICKET_MS },
       address,
       {
         onProxyConnected: (_connector, socket) => this.socket = socket,

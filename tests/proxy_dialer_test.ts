@@ -10,7 +10,7 @@ import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { ProxyDialer } from "../core/client/relay/proxy_dialer.ts";
 import { TICKET_MS } from "../core/client/relay/proxy_connector.ts";
 import { internetAddress, type SocketAddress } from "../ffi/socket_address.ts";
-import { assertEquals } from "./support/assert.ts";
+import { assert, assertEquals } from "./support/assert.ts";
 import { Post } from "./support/post.ts";
 import { listenSomewhere, type Stage, testOnStage } from "./support/stage.ts";
 import { quietSurroundings } from "./support/surroundings.ts";
@@ -33,7 +33,7 @@ class Scene {
     const context = { loop: stage.loop, log: () => this.lines++, mailbox: new Mailbox(this.#post.wirings[0]) };
     this.dialer = new ProxyDialer(context, around, most, {
       has: (proxy) => this.dialed.includes(proxy),
-      onDialed: (proxy, _worker, socket) => {
+      onDialed: ({ proxy }, socket) => {
         this.dialed.push(proxy);
         this.#sockets.push(socket);
       },
@@ -44,7 +44,7 @@ class Scene {
   ask(count: number): void {
     for (let i = 0; i < count; i++) {
       const proxy = ++this.#last as ProxyId;
-      this.dialer.request({ control: NO_CONTROL, proxy, worker: 0, ticket: newTicket() });
+      this.dialer.request({ control: NO_CONTROL, proxy, worker: 0, notices: false, ticket: newTicket() });
     }
   }
 
@@ -63,10 +63,8 @@ testOnStage("4,096 requests that fail at once, one after the other, are over in 
   scene.ask(REQUESTS);
   stage.advance(TICKET_MS - 100);
   stage.step(2);
-  stage.advance(100);
-  stage.step(2);
-  // one is for the lines that were left out
-  assertEquals([scene.dialed, stage.loop.timers.size], [[], 1]);
+  assertEquals(scene.dialed, []);
+  assert(scene.lines > 0, "the first of them were told");
   scene.dispose();
 });
 

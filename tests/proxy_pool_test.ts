@@ -5,13 +5,11 @@ import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { Errno } from "../ffi/errno.ts";
 import { libc } from "../ffi/libc.ts";
 import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
-import { NoticeWriter } from "../core/protocol/notice_writer.ts";
-import { type Notice, NoticeReader } from "../core/protocol/notice_reader.ts";
+import type { Notice } from "../core/protocol/messages.ts";
+import { NoticeReader } from "../core/protocol/notice_reader.ts";
 import {
   decodeStartReq,
-  encodeStartNoticesRsp,
   encodeStartRsp,
-  isStartNotices,
   newStartReq,
   PROXY_FRAME_BYTES,
   START_ALIVE,
@@ -27,11 +25,13 @@ import { ProxyPool } from "../core/server/relay/proxy_pool.ts";
 import { PublicConn } from "../core/server/relay/public_conn.ts";
 import { ConnectionCounts, Held, portPlaceOf } from "../core/server/connection_counts.ts";
 import { TokenAccount, TokenShares } from "../core/server/token_shares.ts";
+import { lanesOf } from "../core/server/spread.ts";
 import { Sweep } from "../core/server/relay/sweep.ts";
 import { type TicketHolder, Tickets } from "../core/server/relay/tickets.ts";
 import type { Ticket } from "../core/protocol/ticket.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
+import { noticeBytes } from "./support/ctl_peer.ts";
 import { type Peer, type Stage, testOnStage } from "./support/stage.ts";
 import { quietSurroundings } from "./support/surroundings.ts";
 
@@ -39,6 +39,8 @@ import { quietSurroundings } from "./support/surroundings.ts";
 const TUNNEL = placeOf(1 as TunnelRow);
 
 const GRANT = 3;
+/** The pool's relay Worker, of so many; and how many the client has. */
+const [INDEX, RELAYS, WORKERS] = [1, 2, 6];
 const PLACE = portPlaceOf(GRANT, 9000);
 
 const MOST_DEAD = 20_000;
@@ -60,9 +62,9 @@ class Scene {
   readonly counters = new RelayCounters(1, 3).block(0);
   /** What was asked for and is good, oldest first. */
   readonly #asked = new Map<ProxyId, Ticket>();
-  /** What went by the ctl_conn. */
   givenUp = 0;
-  readonly told: string[] = [];
+  /** The same for notice connections. */
+  readonly #askedNotices = new Map<ProxyId, Ticket>();
   /** PublicConns that have no ProxyConn, as the acceptor is told. */
   waiting = 0;
   readonly #pipes: PipePool;
@@ -74,33 +76,34 @@ class Scene {
     this.stage = stage;
     this.#pipes = new PipePool();
     const around = quietSurroundings(stage.loop, this.#pipes, this.counters);
-    const notices = {
-      shutdownPeer: (proxy: ProxyId, session: SessionNo, total: number) =>
-        this.told.push(`end ${proxy} ${session} ${total}`),
-      reset: (proxy: ProxyId, session: SessionNo) => this.told.push(`reset ${proxy} ${session}`),
-    };
     const sweep = new Sweep(stage.loop);
-    this.#tickets = new Tickets(stage.loop, 0, 1, sweep, (_, proxy, ticket) => this.#asked.set(proxy, ticket));
+    this.#tickets = new Tickets(stage.loop, INDEX, RELAYS, sweep, (_, proxy, notices, ticket) => {
+      (notices ? this.#askedNotices : this.#asked).set(proxy, ticket);
+    });
     const owner = {
-      request: (pool: ProxyPool) => void this.#tickets.issue(this.#holder(pool)),
+      request: (pool: ProxyPool, notices: boolean, lane: number) =>
+        this.#tickets.issue(this.#holder(pool), notices, lane),
       watch: (pool: ProxyPool) => sweep.watch(pool),
       onGivenUp: () => void this.givenUp++,
+      onPublicClosed() {},
     };
     const rules = { descriptors: Infinity, maxConnections: Array(GRANT + 1).fill(maxConnections), poolCount };
     this.counts.count(Held.CLIENTS, GRANT, 1);
     const account = new TokenAccount(GRANT, this.counts, new TokenShares(rules, this.counts));
-    this.pool = new ProxyPool(7 as ControlId, account, around, notices, owner, poolCount);
+    const plan = { keep: poolCount, relays: RELAYS, lanes: lanesOf(RELAYS, WORKERS) };
+    this.pool = new ProxyPool(7 as ControlId, account, around, owner, plan);
   }
 
   /** Notes which tickets have expired. */
   #holder(pool: ProxyPool): TicketHolder {
     return {
       control: pool.control,
+      stride: pool.stride,
       isLost: pool.isLost,
       has: (proxy) => pool.has(proxy),
-      onTicketExpired: (proxy) => {
-        this.#asked.delete(proxy);
-        pool.onTicketExpired();
+      onTicketExpired: (proxy, notices) => {
+        (notices ? this.#askedNotices : this.#asked).delete(proxy);
+        pool.onTicketExpired(proxy, notices);
       },
     };
   }
@@ -110,37 +113,43 @@ class Scene {
     return this.pool.isLost ? [] : [...this.#asked.keys()];
   }
 
-  /** A ProxyConn comes with the oldest ticket. */
+  /** The notice connections that are asked for. */
+  get noticeTickets(): ProxyId[] {
+    return this.pool.isLost ? [] : [...this.#askedNotices.keys()];
+  }
+
+  /** A ProxyConn comes with the oldest ticket, behind the notice connections that are asked for. */
   arrive(): { id: ProxyId; far: Peer } {
+    while (this.#askedNotices.size > 0) this.takeNotices();
+    return this.arriveEarly();
+  }
+
+  /** A ProxyConn comes with the oldest ticket. */
+  arriveEarly(): { id: ProxyId; far: Peer } {
+    return this.#come(this.#asked, false);
+  }
+
+  /** A notice connection comes with the oldest ticket. */
+  takeNotices(): Peer {
+    return this.#come(this.#askedNotices, true).far;
+  }
+
+  #come(asked: Map<ProxyId, Ticket>, notices: boolean): { id: ProxyId; far: Peer } {
     const { socket, peer } = this.stage.connect();
-    const id = this.#redeem();
-    this.pool.add(id, socket);
+    const id = this.#redeem(asked);
+    this.pool.add(id, notices, socket);
     this.stage.step(2);
     return { id, far: peer };
   }
 
-  /** Shows the oldest ticket: the number of the ProxyConn. */
-  #redeem(): ProxyId {
-    for (const [id, ticket] of this.#asked) {
+  /** Shows the oldest ticket: the number of the connection. */
+  #redeem(asked: Map<ProxyId, Ticket>): ProxyId {
+    for (const [id, ticket] of asked) {
       assert(this.#tickets.redeem(id, ticket) !== null, "its ticket is good");
-      this.#asked.delete(id);
+      asked.delete(id);
       return id;
     }
-    throw new Error("No ProxyConn was asked for");
-  }
-
-  /**
-   * The next ProxyConn becomes a notice connection; when the client has one relay Worker, which it says it has, after that
-   * others stay what they are.
-   */
-  takeNotices(workers = 1): Peer {
-    const { far } = this.arrive();
-    const frame = new DataView(far.read().take().buffer);
-    assertEquals([frame.byteLength, isStartNotices(frame)], [PROXY_FRAME_BYTES, true]);
-    encodeStartNoticesRsp(frame, workers);
-    far.sendAll(new Uint8Array(frame.buffer));
-    this.stage.step(2);
-    return far;
+    throw new Error("Nothing was asked for");
   }
 
   /**
@@ -153,7 +162,7 @@ class Scene {
     for (let i = 0; i < count; i++) {
       const again = i === 0 ? fd : duplicate(fd);
       if (again < 0) break;
-      this.pool.add(this.#redeem(), new StreamSocket(this.stage.loop, again));
+      this.pool.add(this.#redeem(this.#asked), false, new StreamSocket(this.stage.loop, again));
     }
     for (const each of spare) close(each);
     this.stage.step(count / EVENTS_IN_A_TURN + 1);
@@ -256,9 +265,7 @@ function testPool(
 }
 
 testPool("a pool asks for as many ProxyConns as it keeps ready, and for no more when they have come", 3, (s) => {
-  assertEquals(s.tickets.length, 3);
-  s.takeNotices();
-  assertEquals(s.tickets.length, 3, "the notice connection is none of them");
+  assertEquals([s.tickets.length, s.noticeTickets.length], [3, 1]);
   for (let i = 3; i > 0; i--) {
     assertEquals(s.tickets.length, i);
     assertEquals(s.arrive().far.text(), "");
@@ -311,7 +318,7 @@ testPool("a ProxyConn serves one session after the other, numbered", 1, (s) => {
     assertEquals(s.pool.proxy(id)?.state, "idle");
   }
   assertEquals(s.counters[TUNNEL + Count.sessionsEnded], 5);
-  assertEquals([s.counters[Count.proxyConnsOpened], s.counters[Count.proxyConnsClosed]], [2, 1], "one for notices");
+  assertEquals([s.counters[Count.proxyConnsOpened], s.counters[Count.noticeConnsOpened]], [1, 1]);
 });
 
 testPool("a ProxyConn is not used again before the client has freed it", 1, (s, stage) => {
@@ -469,11 +476,13 @@ testPool("a PublicConn that has ended its direction while it waits is served in 
   user.sendAll("question");
   user.finish();
   stage.step(2);
+  const notices = s.takeNotices();
   const { id, far } = s.arrive();
   const { session } = s.start(far);
   stage.step(2);
   assertEquals(far.text(), "question");
-  assertEquals(s.told, [`end ${id} 1 8`]);
+  const end = { type: "NotifyProxyShutdownPeerConn", proxy: id, session, total: 8 } as const;
+  assertEquals(readNotices(notices), [end]);
   s.answer(far, session, START_CONNECTED);
   far.sendAll("answer");
   stage.until(() => user.read().count === 6, "the answer");
@@ -632,7 +641,7 @@ testPool("a ProxyConn that says nothing when asked takes with it all that were s
   // the session that was under way ends by FIN
   guest.finish();
   stage.until(() => busy.far.read().state === "end", "the FIN");
-  s.takeNotices();
+  assertEquals(s.counters[Count.noticeConnsOpened], 2);
 });
 
 testPool("a notice connection on which something came lately is kept when a ProxyConn says nothing", 1, (s, stage) => {
@@ -641,9 +650,7 @@ testPool("a notice connection on which something came lately is kept when a Prox
   s.pass(4);
   s.visit();
   assert(s.start(dead).ask);
-  const writer = new NoticeWriter();
-  writer.appendFreeProxyConn(4711 as ProxyId, 1 as SessionNo);
-  notices.sendAll(writer.bytes());
+  notices.sendAll(noticeBytes({ type: "FreeProxyConnReq", proxy: 4711 as ProxyId, session: 1 as SessionNo }));
   stage.step(2);
   s.pass(3);
   assertEquals(notices.read().state, "open");
@@ -728,10 +735,10 @@ testPool("notices that come on the notice connection reach their sessions", 1, (
   user.close();
   stage.step(2);
   assertEquals(readNotices(notices), [{ type: "NotifyProxyShutdownPeerConn", proxy: id, session, total: 0 }]);
-  const writer = new NoticeWriter();
-  writer.appendShutdownPeer(id, session, 0);
-  writer.appendFreeProxyConn(id, session);
-  notices.sendAll(writer.bytes());
+  const of = { proxy: id, session, total: 0 };
+  notices.sendAll(
+    noticeBytes({ type: "NotifyProxyShutdownPeerConn", ...of }, { type: "FreeProxyConnReq", ...of }),
+  );
   stage.step(2);
   assertEquals(s.pool.proxy(id)?.state, "idle");
 });
@@ -756,32 +763,62 @@ testPool("when the notice connection is lost, its sessions end by FIN and anothe
 });
 
 testPool("what breaks the protocol on the notice connection ends it", 1, (s, stage) => {
-  const { far } = s.arrive();
-  far.read().take();
-  far.sendAll("not a StartNoticesRsp, by no means");
+  const far = s.takeNotices();
+  far.sendAll("no notice, by no means");
   stage.step(2);
   stage.until(() => far.read().state !== "open", "the end of the connection");
 });
 
-testPool(
-  "a client that has another number of relay Workers all of a sudden loses that notice connection",
-  1,
-  (s, stage) => {
-    const first = s.takeNotices(2);
-    const second = s.takeNotices(255);
-    stage.until(() => second.read().state !== "open", "the end of the connection");
-    // the one that was there is still the way for its Worker's ProxyConns, those with an odd number
-    const { id, far } = s.arrive();
-    const user = s.visit();
-    const { session } = s.start(far);
-    user.finish();
-    stage.step(2);
-    assertEquals([readNotices(first), id as number], [
-      [{ type: "NotifyProxyShutdownPeerConn", proxy: id, session, total: 0 }],
-      3,
-    ]);
-  },
-);
+testPool("a ProxyConn is not used before there is a notice connection beside it", 1, (s, stage) => {
+  const user = s.visit();
+  user.sendAll("hello");
+  const [first, second] = [s.arriveEarly(), s.arriveEarly()];
+  assertEquals([s.pool.waiting, first.far.text(), second.far.text()], [1, "", ""]);
+  assertEquals([s.tickets.length, s.noticeTickets.length], [0, 1]);
+  s.takeNotices();
+  assertEquals(s.pool.waiting, 0);
+  const { far } = [first, second].find(({ id }) => s.pool.proxy(id)!.inSession)!;
+  s.start(far);
+  stage.until(() => far.read().count === 5, "the payload");
+});
+
+testPool("a notice connection that does not come is asked for again, and ProxyConns do not wait for it", 1, (s) => {
+  const [former] = s.noticeTickets;
+  const { id, far } = s.arriveEarly();
+  s.pass(12);
+  assertEquals([s.noticeTickets.length, s.pool.proxy(id), far.read().state], [1, undefined, "end"]);
+  assert(s.noticeTickets[0] !== former);
+  assertEquals(s.tickets.length, 1);
+  s.arrive();
+  s.pass(12);
+  assertEquals([s.tickets.length, s.noticeTickets.length], [0, 0]);
+});
+
+testPool("few ProxyConns go to one relay Worker of the client, and many to all of them", 1, (s) => {
+  const workers = () => new Set(s.tickets.map((proxy) => proxy % WORKERS));
+  assertEquals([...workers()], [INDEX % WORKERS]);
+  s.arrive();
+  for (let i = 0; i < 60; i++) s.visit();
+  // two Workers of the server share six of the client
+  assertEquals([workers().size, s.noticeTickets.length], [WORKERS / RELAYS, WORKERS / RELAYS - 1]);
+  for (const proxy of s.tickets) assertEquals(proxy % RELAYS, INDEX);
+});
+
+testPool("a notice connection beside which there is no ProxyConn any more is closed", 0, (s, stage) => {
+  const user = s.visit();
+  const notices = s.takeNotices();
+  const { id, far } = s.arrive();
+  s.run(id, far, user);
+  s.pass(9);
+  assertEquals([s.pool.proxy(id)?.state, notices.read().state], ["idle", "open"]);
+  s.pass(4);
+  assertEquals([s.pool.proxy(id), notices.read().state], [undefined, "open"], "the surplus goes first");
+  s.pass(12);
+  assertEquals([notices.read().state, s.counts.of(Held.NOTICES, GRANT), stage.loop.timers.size], ["end", 0, 0]);
+  s.visit();
+  assertEquals(s.noticeTickets.length, 1);
+  s.start(s.arrive().far);
+});
 
 testPool(
   "of ProxyConns that their client does not free, so many are kept as its token may have connections, and its pool",

@@ -16,6 +16,7 @@ import {
 } from "./support/conns.ts";
 import { Forwarder } from "./support/forwarder.ts";
 import { holdingsAfterStart, idleAgain } from "./support/holdings.ts";
+import { until } from "./support/inspection.ts";
 import { payloadSha256 } from "./support/payload.ts";
 import { freePorts, type Program } from "./support/program.ts";
 import { publicAddress, startClient, startServer } from "./support/starts.ts";
@@ -140,6 +141,8 @@ Deno.test("sessions outlive their ctl_conn, and silence on it ends it", async (t
       const back = upAgain(client, "default", address);
       forwarder.cut();
       await back;
+      const before = served;
+      await until("a visitor is served again", () => served, (now) => now > before);
     }
     cutting = false;
     await soon("the last visits end", Promise.all(visiting));

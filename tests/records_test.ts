@@ -1,24 +1,18 @@
 // The records between Workers: what one writes is what the other reads, also where an i32 is not enough.
 
 import type { Descriptor } from "../ffi/descriptor.ts";
-import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
+import type { ControlId, ProxyId, TunnelNo } from "../core/protocol/ids.ts";
 import type { Mailbox } from "../core/reactor/mailbox.ts";
 import type { TunnelRow } from "../core/relay/counters.ts";
 import {
-  kindOf,
   readClientUp,
   readControlLost,
   readNeedProxy,
   readProxyConn,
   readPublicConn,
   readServerUp,
-  readSession,
-  readTotal,
-  RecordKind,
   sendClientUp,
   sendControlLost,
-  sendEnd,
-  sendFree,
   sendNeedProxy,
   sendProxyConn,
   sendPublicConn,
@@ -41,7 +35,7 @@ import { Post } from "./support/post.ts";
 
 const TO = 1;
 const LARGEST = 0xffff_ffff;
-const [control, proxy, session] = [LARGEST as ControlId, 0x8000_0000 as ProxyId, 0xdead_beef as SessionNo];
+const [control, proxy] = [LARGEST as ControlId, 0x8000_0000 as ProxyId];
 const [fd, tunnel, row] = [70_000 as Descriptor, 0xffff as TunnelNo, 65_534 as TunnelRow];
 const ticket = [-1, 0x7fff_ffff, -0x8000_0000, 0] as const;
 
@@ -75,39 +69,21 @@ Deno.test("what a connection is handed over with arrives", () => {
     { fd, proxy, ticket },
   );
   assertEquals(
-    through((mailbox) => sendNeedProxy(mailbox, TO, control, proxy, 63, ticket), readNeedProxy),
-    { control, proxy, worker: 63, ticket },
+    through((mailbox) => sendNeedProxy(mailbox, TO, control, proxy, 63, true, ticket), readNeedProxy),
+    { control, proxy, worker: 63, notices: true, ticket },
   );
 });
 
 Deno.test("what is told of a ctl_conn arrives", () => {
-  assertEquals(through((mailbox) => sendClientUp(mailbox, TO, control, 3), readClientUp), { control, grant: 3 });
+  assertEquals(
+    through((mailbox) => sendClientUp(mailbox, TO, control, 3, 256), readClientUp),
+    { control, grant: 3, workers: 256 },
+  );
   assertEquals(
     through((mailbox) => sendServerUp(mailbox, TO, 2, 65_535), readServerUp),
     { address: 2, proxyPort: 65_535 },
   );
   assertEquals(through((mailbox) => sendControlLost(mailbox, TO, control), readControlLost), control);
-});
-
-Deno.test("a notice about the largest numbers names its session, and a total is exact", () => {
-  const free = (words: Int32Array, at: number) => ({ kind: kindOf(words, at), ...readSession(words, at) });
-  assertEquals(
-    through((mailbox) => sendFree(mailbox, TO, control, proxy, session), free),
-    { kind: RecordKind.FREE_PROXY, control, proxy, session },
-  );
-  for (const kind of [RecordKind.SHUTDOWN_PEER, RecordKind.RESET_SESSION]) {
-    for (const total of [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 5_000_000_000, Number.MAX_SAFE_INTEGER]) {
-      const read = (words: Int32Array, at: number) => ({
-        kind: kindOf(words, at),
-        ...readSession(words, at),
-        total: readTotal(words, at),
-      });
-      assertEquals(
-        through((mailbox) => sendEnd(mailbox, TO, kind, control, proxy, session, total), read),
-        { kind, control, proxy, session, total },
-      );
-    }
-  }
 });
 
 Deno.test("what is told of a public port arrives", () => {

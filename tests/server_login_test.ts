@@ -115,7 +115,7 @@ function accepted(proof: string): CtlMessage {
 
 function request(fields: Partial<NewCtlReq> = {}): NewCtlReq {
   const version = PROTOCOL_VERSION;
-  return { type: "NewCtlReq", version, nonce: newNonce(), instance: INSTANCE, program: "test", ...fields };
+  return { type: "NewCtlReq", version, nonce: newNonce(), instance: INSTANCE, program: "test", workers: 1, ...fields };
 }
 
 testOnStage("with the same token both sides believe each other", (stage) => {

@@ -3,19 +3,14 @@
 
 import { close, type Descriptor } from "../ffi/descriptor.ts";
 import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
-import {
-  encodeStartNoticesRsp,
-  encodeStartRsp,
-  isStartNotices,
-  PROXY_FRAME_BYTES,
-  START_CONNECTED,
-} from "../core/protocol/proxy_frame.ts";
+import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../core/protocol/proxy_frame.ts";
 import type { Ticket } from "../core/protocol/ticket.ts";
 import { EventLoop } from "../core/reactor/event_loop.ts";
 import { Mailbox } from "../core/reactor/mailbox.ts";
 import type { WorkerPost, WorkerStart } from "../core/reactor/reactor_worker.ts";
 import { Phase } from "../core/reactor/shared_state.ts";
 import { RelayCounters, type TunnelRow } from "../core/relay/counters.ts";
+import { ClientLoads } from "../core/server/client_loads.ts";
 import { ConnectionCounts, type PortPlace, portPlaceOf } from "../core/server/connection_counts.ts";
 import { MOST_TUNNELS } from "../core/server/worker_config.ts";
 import { WaitingRoom } from "../core/server/waiting_room.ts";
@@ -27,12 +22,11 @@ import {
   RecordKind,
   sendClientUp,
   sendControlLost,
-  sendFree,
   sendProxyConn,
   sendPublicConn,
 } from "../core/relay/records.ts";
 import { ACCEPTOR, CONTROL, FIRST_RELAY, type RelayConfig } from "../core/server/worker_config.ts";
-import { assert, assertEquals } from "./support/assert.ts";
+import { assertEquals } from "./support/assert.ts";
 import { soon } from "./support/conns.ts";
 import { Post } from "./support/post.ts";
 import { connectedPair, Peer } from "./support/stage.ts";
@@ -42,12 +36,14 @@ const HALF_CLOSE_TIMEOUT_MS = 60_000;
 const GRANTS = 2;
 const CLIENT = 7 as ControlId;
 const OTHER_CLIENT = 8 as ControlId;
+const NOBODY = 9 as ControlId;
 
 /** The Worker and its surroundings. */
 class Scene {
   /** ProxyConns that the Worker has asked for. */
   readonly asked: Readonly<NeedProxyRecord>[] = [];
   readonly counts = new ConnectionCounts(GRANTS);
+  readonly loads = new ClientLoads();
   readonly control: Mailbox;
   readonly acceptor: Mailbox;
   readonly #post = new Post(3, 64);
@@ -86,6 +82,7 @@ class Scene {
       counts: this.counts.memory,
       shares: { descriptors: 1000, maxConnections: [Infinity, Infinity], poolCount: 1 },
       poolCount: 1,
+      loads: this.loads.memory,
       pipes: 4,
       waitingRoom: new WaitingRoom(1).memory,
       bufferLimit: null,
@@ -111,7 +108,7 @@ class Scene {
 
   /** The client's ctl_conn is there. */
   up(control: ControlId): void {
-    sendClientUp(this.control, FIRST_RELAY, control, 0);
+    sendClientUp(this.control, FIRST_RELAY, control, 0, 1);
   }
 
   /** The client's ctl_conn is gone. */
@@ -134,8 +131,7 @@ class Scene {
   /** Moves the Worker's clock on, and wakes it: a ticket that nobody came with is then replaced. */
   pass(ms: number): void {
     new Float64Array(this.#aheadMs)[0] += ms;
-    const nobody = 0 as ProxyId;
-    sendFree(this.control, FIRST_RELAY, 0 as ControlId, nobody, 0 as SessionNo);
+    this.lost(NOBODY);
     this.awaitAsked(this.asked.length + 1);
   }
 
@@ -155,11 +151,6 @@ function readUntil(peer: Peer, done: () => boolean, what: string): void {
     if (performance.now() > deadline) throw new Error(`It did not happen in ${PATIENCE_MS} ms: ${what}`);
     peer.read();
   }
-}
-
-function assertAdmitted(peer: Peer): void {
-  readUntil(peer, () => peer.count === PROXY_FRAME_BYTES || peer.state !== "open", "the first frame");
-  assert(isStartNotices(new DataView(peer.take().buffer)), "the first idle ProxyConn becomes the notice connection");
 }
 
 function assertRefused({ control }: Scene, peer: Peer): void {
@@ -187,26 +178,45 @@ function testWorker(name: string, body: (scene: Scene) => void): void {
   });
 }
 
+/** A visitor of `control` is served on `proxy`: both are good. */
+function assertServes(scene: Scene, control: ControlId, proxy: Peer): Peer {
+  const visitor = scene.visit(control, 5 as TunnelRow, portPlaceOf(1, 9000));
+  readUntil(proxy, () => proxy.count === PROXY_FRAME_BYTES || proxy.state !== "open", "the start of the session");
+  assertEquals(proxy.take().length, PROXY_FRAME_BYTES);
+  return visitor;
+}
+
+/** The two connections that a client is asked for at first: one for notices, and one for sessions. */
+function firstOf(scene: Scene, control: ControlId) {
+  const [notices, asked] = scene.asked.filter((asked) => asked.control === control);
+  assertEquals([notices.notices, asked.notices], [true, false]);
+  return [notices, asked];
+}
+
 testWorker("a ticket is good for its own ProxyConn, and once", (scene) => {
   scene.up(CLIENT);
-  scene.awaitAsked(1);
-  const [asked] = scene.asked;
-  assertEquals(asked.control, CLIENT);
+  scene.awaitAsked(2);
+  const [notices, asked] = firstOf(scene, CLIENT);
   const [a, b, c, d] = asked.ticket;
   assertRefused(scene, scene.claim(asked, [a, b, c, d ^ 1]));
   assertRefused(scene, scene.claim({ ...asked, proxy: (asked.proxy + 1) as ProxyId }, asked.ticket));
-  assertAdmitted(scene.claim(asked, asked.ticket));
+  assertRefused(scene, scene.claim(notices, asked.ticket));
+  const proxy = scene.claim(asked, asked.ticket);
+  scene.claim(notices, notices.ticket);
   assertRefused(scene, scene.claim(asked, asked.ticket));
+  assertRefused(scene, scene.claim(notices, notices.ticket));
+  assertServes(scene, CLIENT, proxy);
 });
 
 testWorker("the tickets of a client that has gone are worthless", (scene) => {
   scene.up(CLIENT);
   scene.up(OTHER_CLIENT);
-  scene.awaitAsked(2);
+  scene.awaitAsked(4);
   scene.lost(CLIENT);
-  const [gone, there] = scene.asked;
-  assertRefused(scene, scene.claim(gone, gone.ticket));
-  assertAdmitted(scene.claim(there, there.ticket));
+  for (const { proxy, ticket } of firstOf(scene, CLIENT)) assertRefused(scene, scene.claim({ proxy }, ticket));
+  const [notices, asked] = firstOf(scene, OTHER_CLIENT);
+  scene.claim(notices, notices.ticket);
+  assertServes(scene, OTHER_CLIENT, scene.claim(asked, asked.ticket));
 });
 
 testWorker("a PublicConn of a client that has gone is closed, and counted out", (scene) => {
@@ -215,24 +225,21 @@ testWorker("a PublicConn of a client that has gone is closed, and counted out", 
   const grant = 1;
   const place = portPlaceOf(grant, 9000);
   scene.counts.opened(place);
+  scene.loads.count(CLIENT, 1);
   assertRefused(scene, scene.visit(CLIENT, 5 as TunnelRow, place));
-  const { counts } = scene;
+  const { counts, loads } = scene;
+  assertEquals(loads.of(CLIENT), 0);
   assertEquals([counts.inAll(), counts.ofGrant(grant), counts.ofPort(place)], [0, 0, 0]);
 });
 
 testWorker("a session that is idle for an hour is cut by no timer", (scene) => {
   scene.up(CLIENT);
-  scene.awaitAsked(1);
-  const notices = scene.claim(scene.asked[0], scene.asked[0].ticket);
-  assertAdmitted(notices);
-  const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-  encodeStartNoticesRsp(frame, 1);
-  notices.sendAll(new Uint8Array(frame.buffer));
   scene.awaitAsked(2);
-  const proxy = scene.claim(scene.asked[1], scene.asked[1].ticket);
-  const visitor = scene.visit(CLIENT, 5 as TunnelRow, portPlaceOf(1, 9000));
-  readUntil(proxy, () => proxy.count === PROXY_FRAME_BYTES, "the start of the session");
-  proxy.take();
+  const [notices, asked] = firstOf(scene, CLIENT);
+  scene.claim(notices, notices.ticket);
+  const proxy = scene.claim(asked, asked.ticket);
+  const visitor = assertServes(scene, CLIENT, proxy);
+  const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
   encodeStartRsp(frame, 1 as SessionNo, START_CONNECTED);
   proxy.sendAll(new Uint8Array(frame.buffer));
   const exchange = () => {

@@ -1,16 +1,15 @@
-// What the frequent messages cost: the frames around a session, and the notices on the ctl_conn.
+// What the frequent messages cost: the frames around a session, and the notices.
 
-import { FrameReader } from "../../core/protocol/frame_reader.ts";
-import { FrameWriter } from "../../core/protocol/frame_writer.ts";
+import { NoticeReader } from "../../core/protocol/notice_reader.ts";
+import { NoticeWriter } from "../../core/protocol/notice_writer.ts";
 import { proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
 import { decodeStartReq, encodeStartReq, newStartReq, PROXY_FRAME_BYTES } from "../../core/protocol/proxy_frame.ts";
-import { MAX_FRAME_BYTES } from "../../core/protocol/wire.ts";
 
 const [proxy, session, tunnel] = [proxyId(7), sessionNo(9), tunnelNo(1)];
 const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
 const req = newStartReq();
-const writer = new FrameWriter();
-const reader = new FrameReader(MAX_FRAME_BYTES);
+const writer = new NoticeWriter();
+const reader = new NoticeReader();
 
 Deno.bench("StartProxyConnReq: encode and decode", () => {
   encodeStartReq(frame, session, tunnel, 0);

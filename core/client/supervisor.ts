@@ -49,7 +49,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
         name: "control",
         module: new URL("./control/control_worker.ts", import.meta.url),
         config: controlConfig(config),
-        hears: relays,
+        hears: [],
       },
       ...relays.map((_, index): WorkerSpec => ({
         name: `relay-${index}`,

@@ -40,10 +40,17 @@ const TWO_32 = 0x1_0000_0000;
  * Writes the 24 bytes of NotifyClientNeedProxy.
  * @throws {RangeError} if the worker is not in 0..255
  */
-export function writeNeedProxy(view: DataView, at: number, worker: number, proxy: ProxyId, ticket: Ticket): void {
+export function writeNeedProxy(
+  view: DataView,
+  at: number,
+  worker: number,
+  notices: boolean,
+  proxy: ProxyId,
+  ticket: Ticket,
+): void {
   if (!(worker >= 0 && worker <= MAX_WORKER)) throw new RangeError(`A worker is 0 to ${MAX_WORKER}, not "${worker}"`);
   view.setUint16(at, worker);
-  view.setUint16(at + 2, 0);
+  view.setUint16(at + 2, notices ? 1 : 0);
   view.setUint32(at + 4, proxy);
   writeTicket(view, at + 8, ticket);
 }
@@ -79,11 +86,10 @@ export function writeProxySession(view: DataView, at: number, proxy: ProxyId, se
 export function readNeedProxy(view: DataView, at: number): NotifyClientNeedProxy {
   const worker = view.getUint16(at);
   if (worker > MAX_WORKER) throw new ProtocolError(`NotifyClientNeedProxy for worker "${worker}" of at most 255`);
-  if (view.getUint16(at + 2) !== 0) {
-    throw new ProtocolError("NotifyClientNeedProxy with a reserved field that is not 0");
-  }
+  const purpose = view.getUint16(at + 2);
+  if (purpose > 1) throw new ProtocolError(`NotifyClientNeedProxy for an unknown purpose "${purpose}"`);
   const proxy = readProxy(view, at + 4);
-  return { type: "NotifyClientNeedProxy", worker, proxy, ticket: readTicket(view, at + 8) };
+  return { type: "NotifyClientNeedProxy", worker, notices: purpose === 1, proxy, ticket: readTicket(view, at + 8) };
 }
 
 /**

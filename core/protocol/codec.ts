@@ -1,7 +1,7 @@
 // From the type byte and body of one frame on a ctl_conn to its message. It must never know buffers that grow, or sockets.
 // The other direction is FrameWriter, which writes into its own buffer.
 
-import { expectBodySize, readFreeProxyConn, readNeedProxy, readResetSession, readShutdownPeer } from "./binary_body.ts";
+import { expectBodySize, readNeedProxy } from "./binary_body.ts";
 import { decodeJsonBody } from "./json_body.ts";
 import type { CtlMessage, Heartbeat } from "./messages.ts";
 import { ProtocolError } from "./protocol_error.ts";
@@ -38,15 +38,6 @@ export function decodeMessage(code: number, view: DataView, at: number, size: nu
     case "NotifyClientNeedProxy":
       expectBodySize(type, size);
       return readNeedProxy(view, at);
-    case "NotifyProxyShutdownPeerConn":
-      expectBodySize(type, size);
-      return readShutdownPeer(view, at);
-    case "FreeProxyConnReq":
-      expectBodySize(type, size);
-      return readFreeProxyConn(view, at);
-    case "ResetSession":
-      expectBodySize(type, size);
-      return readResetSession(view, at);
     default:
       return type satisfies never;
   }

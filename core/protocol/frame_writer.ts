@@ -5,11 +5,11 @@ import type { ProxyId } from "./ids.ts";
 import { encodeJsonBody } from "./json_body.ts";
 import type { CtlMessage } from "./messages.ts";
 import type { Ticket } from "./ticket.ts";
-import { NoticeWriter } from "./notice_writer.ts";
+import { FrameBuffer } from "./frame_buffer.ts";
 import { CTL_TYPE_CODE } from "./wire.ts";
 
-/** A queue of encoded frames for a ctl_conn; see {@linkcode NoticeWriter}. */
-export class FrameWriter extends NoticeWriter {
+/** A queue of encoded frames for a ctl_conn; see {@linkcode FrameBuffer}. */
+export class FrameWriter extends FrameBuffer {
   /**
    * Appends one frame.
    * @throws {TypeError | RangeError} if a field is out of its range; nothing is appended then
@@ -20,13 +20,7 @@ export class FrameWriter extends NoticeWriter {
         this.commit(this.begin(message.type));
         return;
       case "NotifyClientNeedProxy":
-        return this.appendNeedProxy(message.worker, message.proxy, message.ticket);
-      case "NotifyProxyShutdownPeerConn":
-        return this.appendShutdownPeer(message.proxy, message.session, message.total);
-      case "FreeProxyConnReq":
-        return this.appendFreeProxyConn(message.proxy, message.session);
-      case "ResetSession":
-        return this.appendResetSession(message.proxy, message.session, message.total);
+        return this.appendNeedProxy(message.worker, message.notices, message.proxy, message.ticket);
       case "NewCtlReq":
       case "NewCtlChallenge":
       case "NewCtlProof":
@@ -50,9 +44,9 @@ export class FrameWriter extends NoticeWriter {
    * Appends NotifyClientNeedProxy: `worker` 0..255.
    * @throws {RangeError} outside these; nothing is appended then
    */
-  appendNeedProxy(worker: number, proxy: ProxyId, ticket: Ticket): void {
+  appendNeedProxy(worker: number, notices: boolean, proxy: ProxyId, ticket: Ticket): void {
     const end = this.begin("NotifyClientNeedProxy");
-    writeNeedProxy(this.view, end - BINARY_BODY_BYTES.NotifyClientNeedProxy, worker, proxy, ticket);
+    writeNeedProxy(this.view, end - BINARY_BODY_BYTES.NotifyClientNeedProxy, worker, notices, proxy, ticket);
     this.commit(end);
   }
 }

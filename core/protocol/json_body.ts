@@ -54,7 +54,7 @@ const tunnel = v.pipe(whole(1, 0xffff), v.transform((n) => n as TunnelNo));
 const control = v.pipe(whole(1, 0xffff_ffff), v.transform((n) => n as ControlId));
 
 const SCHEMA = {
-  NewCtlReq: v.object({ version, nonce: hex(32), instance: hex(16), program: text(0, 64) }),
+  NewCtlReq: v.object({ version, nonce: hex(32), instance: hex(16), program: text(0, 64), workers: whole(1, 256) }),
   NewCtlChallenge: v.object({ version, nonce: hex(32), auth: v.picklist(["token", "none"]) }),
   NewCtlProof: v.variant("auth", [
     v.object({ auth: v.literal("token"), proof: hex(32) }),

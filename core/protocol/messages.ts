@@ -37,6 +37,8 @@ export interface NewCtlReq extends Tagged<"NewCtlReq"> {
   instance: string;
   /** Name and version of the client program, 0..64 characters, for the log. */
   program: string;
+  /** How many relay Workers the client has, 1..256: the remainder of a ProxyConn's number says which one has it. */
+  workers: number;
 }
 
 /** server -> client, answers NewCtlReq. JSON. */
@@ -137,15 +139,17 @@ export interface CloseTunnel extends Tagged<"CloseTunnel">, OfTunnel {
 export type Heartbeat = Tagged<"Heartbeat">;
 
 /**
- * server -> client: please connect one more ProxyConn. Binary. It names no tunnel, because a ProxyConn serves any tunnel of
- * its client: StartProxyConnReq names it, session by session.
+ * server -> client: please connect one more ProxyConn, or notice connection. Binary. It names no tunnel, because a ProxyConn
+ * serves any tunnel of its client: StartProxyConnReq names it, session by session.
  */
 export interface NotifyClientNeedProxy extends Tagged<"NotifyClientNeedProxy"> {
   /** Relay Worker of the server that waits for it, 0..255; goes into the preamble. */
   worker: number;
-  /** The number of the ProxyConn to come. */
+  /** Whether it shall be a notice connection. */
+  notices: boolean;
+  /** The number of the connection to come. */
   proxy: ProxyId;
-  /** 16 random bytes, good for one ProxyConn. */
+  /** 16 random bytes, good for one connection. */
   ticket: Ticket;
 }
 
@@ -178,13 +182,11 @@ export type JsonMessage =
   | NewTunnelRsp
   | CloseTunnel;
 
+/** A message about one session, on a notice connection. */
+export type Notice = NotifyProxyShutdownPeerConn | FreeProxyConnReq | ResetSession;
+
 /** The messages whose bodies have a fixed binary layout: frequent ones. */
-export type BinaryMessage =
-  | Heartbeat
-  | NotifyClientNeedProxy
-  | NotifyProxyShutdownPeerConn
-  | FreeProxyConnReq
-  | ResetSession;
+export type BinaryMessage = Heartbeat | NotifyClientNeedProxy | Notice;
 
 /** Everything that travels on a ctl_conn. */
-export type CtlMessage = JsonMessage | BinaryMessage;
+export type CtlMessage = JsonMessage | Heartbeat | NotifyClientNeedProxy;

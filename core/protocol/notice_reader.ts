@@ -2,12 +2,9 @@
 
 import { expectBodySize, readFreeProxyConn, readResetSession, readShutdownPeer } from "./binary_body.ts";
 import { FrameSplitter } from "./frame_splitter.ts";
-import type { FreeProxyConnReq, NotifyProxyShutdownPeerConn, ResetSession } from "./messages.ts";
+import type { Notice } from "./messages.ts";
 import { ProtocolError } from "./protocol_error.ts";
-import { CTL_TYPE_CODE } from "./wire.ts";
-
-/** A message about one session. */
-export type Notice = NotifyProxyShutdownPeerConn | FreeProxyConnReq | ResetSession;
+import { NOTICE_TYPE_CODE } from "./wire.ts";
 
 /** Bytes of the longest notice, with its length field. */
 const LONGEST = 21;
@@ -22,13 +19,13 @@ export class NoticeReader extends FrameSplitter<Notice> {
   /** Reads one notice. */
   protected override decode(code: number, view: DataView, at: number, size: number): Notice {
     switch (code) {
-      case CTL_TYPE_CODE.NotifyProxyShutdownPeerConn:
+      case NOTICE_TYPE_CODE.NotifyProxyShutdownPeerConn:
         expectBodySize("NotifyProxyShutdownPeerConn", size);
         return readShutdownPeer(view, at);
-      case CTL_TYPE_CODE.FreeProxyConnReq:
+      case NOTICE_TYPE_CODE.FreeProxyConnReq:
         expectBodySize("FreeProxyConnReq", size);
         return readFreeProxyConn(view, at);
-      case CTL_TYPE_CODE.ResetSession:
+      case NOTICE_TYPE_CODE.ResetSession:
         expectBodySize("ResetSession", size);
         return readResetSession(view, at);
       default:

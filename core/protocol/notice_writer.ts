@@ -1,64 +1,25 @@
-// Output of a connection that carries frames: notices go in, bytes come out, in as many pieces as the socket takes.
-// It must never know a socket, nor JSON: relay Workers import it. It does not limit itself: who appends looks at `length` and gives a deaf peer up.
+// Output of a notice connection: notices about sessions, and nothing else. It must never know JSON: relay Workers import it.
 
 import { BINARY_BODY_BYTES, writeEnd, writeProxySession } from "./binary_body.ts";
+import { FrameBuffer } from "./frame_buffer.ts";
 import type { ProxyId, SessionNo } from "./ids.ts";
-import type { BinaryMessage } from "./messages.ts";
-import { CTL_TYPE_CODE, FRAME_HEADER_BYTES, MAX_FRAME_BYTES } from "./wire.ts";
 
-const SMALLEST_BUFFER = 4096;
-// A buffer up to this size is kept when it empties; one above was a burst, and goes back as its bytes are sent.
-const LARGEST_KEPT = 65_536;
-
-/** A queue of encoded frames, with the notices about sessions. One Worker uses it. Binary messages are appended without allocation, unless it grows. */
-export class NoticeWriter {
-  #bytes = new Uint8Array(SMALLEST_BUFFER);
-  #view = new DataView(this.#bytes.buffer);
-  #start = 0;
-  #end = 0;
-
-  /** Pending bytes: appended and not yet consumed. */
-  get length(): number {
-    return this.#end - this.#start;
-  }
-
-  /** Bytes of memory that are held, at least 4096. */
-  get capacity(): number {
-    return this.#bytes.length;
-  }
-
-  /** A view of the pending bytes, good until the next call of another method. */
-  bytes(): Uint8Array {
-    return this.#bytes.subarray(this.#start, this.#end);
-  }
-
-  /**
-   * Drops the first `count` pending bytes, because they are sent.
-   * @throws {RangeError} if fewer are pending
-   */
-  consume(count: number): void {
-    if (!(count >= 0 && count <= this.length)) {
-      throw new RangeError(`Cannot consume "${count}" of ${this.length} pending bytes`);
-    }
-    this.#start += count;
-    if (this.#start === this.#end) this.#start = this.#end = 0;
-    if (this.#bytes.length > LARGEST_KEPT && this.length <= this.#bytes.length / 4) this.#move(2 * this.length);
-  }
-
+/** A queue of encoded notices; see {@linkcode FrameBuffer}. */
+export class NoticeWriter extends FrameBuffer {
   /**
    * Appends NotifyProxyShutdownPeerConn: `total` in bytes, 0..2^53-1.
    * @throws {RangeError} outside that; nothing is appended then
    */
   appendShutdownPeer(proxy: ProxyId, session: SessionNo, total: number): void {
     const end = this.begin("NotifyProxyShutdownPeerConn");
-    writeEnd(this.#view, end - BINARY_BODY_BYTES.NotifyProxyShutdownPeerConn, proxy, session, total);
+    writeEnd(this.view, end - BINARY_BODY_BYTES.NotifyProxyShutdownPeerConn, proxy, session, total);
     this.commit(end);
   }
 
   /** Appends FreeProxyConnReq. */
   appendFreeProxyConn(proxy: ProxyId, session: SessionNo): void {
     const end = this.begin("FreeProxyConnReq");
-    writeProxySession(this.#view, end - BINARY_BODY_BYTES.FreeProxyConnReq, proxy, session);
+    writeProxySession(this.view, end - BINARY_BODY_BYTES.FreeProxyConnReq, proxy, session);
     this.commit(end);
   }
 
@@ -68,51 +29,7 @@ export class NoticeWriter {
    */
   appendResetSession(proxy: ProxyId, session: SessionNo, total: number): void {
     const end = this.begin("ResetSession");
-    writeEnd(this.#view, end - BINARY_BODY_BYTES.ResetSession, proxy, session, total);
+    writeEnd(this.view, end - BINARY_BODY_BYTES.ResetSession, proxy, session, total);
     this.commit(end);
-  }
-
-  /** The buffer, for bodies behind a header of {@linkcode header} or {@linkcode begin}. */
-  protected get view(): DataView {
-    return this.#view;
-  }
-
-  /** Writes the header of a fixed frame behind the pending bytes; gives the offset of the frame's end. */
-  protected begin(type: BinaryMessage["type"]): number {
-    const size = BINARY_BODY_BYTES[type];
-    return this.header(CTL_TYPE_CODE[type], size) + size;
-  }
-
-  /** Writes a header, with room for its body behind it; gives the offset of the body. Nothing is pending before commit. */
-  protected header(code: number, bodySize: number): number {
-    const frame = FRAME_HEADER_BYTES + bodySize;
-    if (frame > MAX_FRAME_BYTES) throw new RangeError(`A frame of ${frame} bytes is longer than ${MAX_FRAME_BYTES}`);
-    if (this.#end + frame > this.#bytes.length) this.#move(frame + 1.5 * this.length);
-    this.#view.setUint32(this.#end, frame - 4);
-    this.#view.setUint8(this.#end + 4, code);
-    return this.#end + FRAME_HEADER_BYTES;
-  }
-
-  /** Makes everything up to an offset pending. */
-  protected commit(end: number): void {
-    this.#end = end;
-  }
-
-  /**
-   * Moves the pending bytes to the front of a buffer for at least `size` bytes: the same one if that will do. The half of
-   * them that header adds keeps a full buffer from being moved again for every frame.
-   */
-  #move(size: number): void {
-    let capacity = SMALLEST_BUFFER;
-    while (capacity < size) capacity *= 2;
-    const from = this.#bytes;
-    const pending = this.bytes();
-    if (capacity > from.length || (capacity < from.length && from.length > LARGEST_KEPT)) {
-      this.#bytes = new Uint8Array(capacity);
-      this.#view = new DataView(this.#bytes.buffer);
-    }
-    this.#bytes.set(pending, 0);
-    this.#end -= this.#start;
-    this.#start = 0;
   }
 }

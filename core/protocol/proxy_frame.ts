@@ -1,5 +1,4 @@
-// The frames of an idle ProxyConn, 16 bytes each, in place and without allocation: they start every session, or turn the
-// ProxyConn into a notice connection.
+// The frames of an idle ProxyConn, 16 bytes each, in place and without allocation: they start every session.
 // It must never know JSON or the ctl_conn: relay Workers import it, and nothing heavier.
 //
 // A fixed size is the point: the reader takes exactly PROXY_FRAME_BYTES, and the payload right behind them stays in the
@@ -96,46 +95,6 @@ export function decodeStartRsp(view: DataView, into: StartRsp): void {
   into.status = status as StartStatus;
 }
 
-/** Whether the first 16 bytes of `view` begin like StartNoticesReq, which may come where StartProxyConnReq may. */
-export function isStartNotices(view: DataView): boolean {
-  return view.getUint8(4) === PROXY_TYPE_CODE.StartNoticesReq;
-}
-
-/** Writes StartNoticesReq into the first 16 bytes of `view`. */
-export function encodeStartNoticesReq(view: DataView): void {
-  encode(view, PROXY_TYPE_CODE.StartNoticesReq, 0, 0, 0);
-}
-
-/**
- * Checks that the first 16 bytes of `view` are StartNoticesReq.
- * @throws {ProtocolError} if they are something else
- */
-export function decodeStartNoticesReq(view: DataView): void {
-  expectEmpty(view, PROXY_TYPE_CODE.StartNoticesReq, "StartNoticesReq");
-  if (view.getUint8(5) !== 0) throw new ProtocolError("StartNoticesReq with a reserved field that is not 0");
-}
-
-/**
- * Writes StartNoticesRsp into the first 16 bytes of `view`.
- * @param workers The number of the client's relay Workers, 1..255
- */
-export function encodeStartNoticesRsp(view: DataView, workers: number): void {
-  if (!(workers >= 1 && workers <= 255)) throw new RangeError(`A client has 1 to 255 relay Workers, not "${workers}"`);
-  encode(view, PROXY_TYPE_CODE.StartNoticesRsp, workers, 0, 0);
-}
-
-/**
- * Reads StartNoticesRsp from the first 16 bytes of `view`.
- * @returns The number of the client's relay Workers, 1..255
- * @throws {ProtocolError} if they are something else
- */
-export function decodeStartNoticesRsp(view: DataView): number {
-  expectEmpty(view, PROXY_TYPE_CODE.StartNoticesRsp, "StartNoticesRsp");
-  const workers = view.getUint8(5);
-  if (workers === 0) throw new ProtocolError("StartNoticesRsp of a client without relay Workers");
-  return workers;
-}
-
 function encode(view: DataView, code: number, small: number, middle: number, session: number): void {
   view.setUint32(0, LENGTH);
   view.setUint8(4, code);
@@ -145,20 +104,10 @@ function encode(view: DataView, code: number, small: number, middle: number, ses
   view.setUint32(12, 0);
 }
 
-function expectType(view: DataView, code: number, name: string): void {
-  if (view.getUint32(0) === LENGTH && view.getUint8(4) === code) return;
-  throw new ProtocolError(`Expected ${name} on a ProxyConn and got something else`);
-}
-
-function expectEmpty(view: DataView, code: number, name: string): void {
-  expectType(view, code, name);
-  if (view.getUint16(6) !== 0 || view.getUint32(8) !== 0 || view.getUint32(12) !== 0) {
-    throw new ProtocolError(`${name} with a reserved field that is not 0`);
-  }
-}
-
 function expectFrame(view: DataView, code: number, name: string): void {
-  expectType(view, code, name);
+  if (view.getUint32(0) !== LENGTH || view.getUint8(4) !== code) {
+    throw new ProtocolError(`Expected ${name} on a ProxyConn and got something else`);
+  }
   if (view.getUint32(8) === 0) throw new ProtocolError(`${name} for the session 0`);
   if (view.getUint32(12) !== 0) throw new ProtocolError(`${name} with a reserved field that is not 0`);
 }

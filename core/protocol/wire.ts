@@ -14,7 +14,7 @@ export const MAX_FRAME_BYTES = 65_536;
 export const MAX_FRAME_BYTES_BEFORE_LOGIN = 1024;
 
 /**
- * The type bytes on a ctl_conn; no byte is used on both kinds of connection, and 0x00 is no type. Free for later:
+ * The type bytes on a ctl_conn; no byte is used on two kinds of connection, and 0x00 is no type. Free for later:
  * 0x06..0x0f login and TLS, 0x13..0x1e tunnels routed by name, 0x24..0x2f sessions, 0x40..0x5f UDP, 0x60..0xff the rest.
  */
 export const CTL_TYPE_CODE = {
@@ -28,16 +28,18 @@ export const CTL_TYPE_CODE = {
   CloseTunnel: 0x12,
   Heartbeat: 0x1f,
   NotifyClientNeedProxy: 0x20,
+} as const;
+
+/** The type bytes on a notice connection. */
+export const NOTICE_TYPE_CODE = {
   NotifyProxyShutdownPeerConn: 0x21,
   FreeProxyConnReq: 0x22,
   ResetSession: 0x23,
 } as const;
 
-/** The type bytes on a ProxyConn. Free for later: 0x35..0x3f. */
+/** The type bytes on a ProxyConn. Free for later: 0x33..0x3f. */
 export const PROXY_TYPE_CODE = {
   ProxyMetaSet: 0x30,
   StartProxyConnReq: 0x31,
   StartProxyConnRsp: 0x32,
-  StartNoticesReq: 0x33,
-  StartNoticesRsp: 0x34,
 } as const;

@@ -1,12 +1,12 @@
 // A notice connection: notices about sessions go from relay Worker to relay Worker, beside the ctl_conn, which they would
-// cross with two more threads on either side. It was a ProxyConn; it carries no payload.
+// cross with two more threads on either side. It carries no payload.
 import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { receive, send, setLongestRepeat } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
-import { type Notice, NoticeReader } from "../protocol/notice_reader.ts";
+import type { Notice } from "../protocol/messages.ts";
+import { NoticeReader } from "../protocol/notice_reader.ts";
 import { NoticeWriter } from "../protocol/notice_writer.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
-import { PROXY_FRAME_BYTES } from "../protocol/proxy_frame.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
@@ -28,9 +28,7 @@ const MOST_UNSENT = 1 << 20;
 
 /** Who hears of a notice connection. */
 export interface NoticeConnEvents {
-  /** The first bytes of the server's side: StartNoticesRsp. A ProtocolError closes the connection. */
-  onNoticesResponse(conn: NoticeConn, frame: DataView): void;
-  /** A notice has come. */
+  /** A notice has come. A ProtocolError closes the connection. */
   onNotice(notice: Notice): void;
   /** It is gone, and notices may be lost with it: sessions that relied on it must end by FIN. */
   onNoticesClosed(conn: NoticeConn, reason: string): void;
@@ -40,7 +38,7 @@ export interface NoticeConnEvents {
 export class NoticeConn implements Task, TimerTarget, Notices {
   /** Kept by the loop. */
   queued: boolean = false;
-  /** The number that it had as a ProxyConn: it tells which Workers it joins. */
+  /** Its number, of those that ProxyConns have: it tells which Workers it joins. */
   readonly id: ProxyId;
   /** When something came last, in ms of the loop's clock. */
   lastHeard: number;
@@ -52,25 +50,20 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   readonly #writer = new NoticeWriter();
   readonly #flush: Task;
   readonly #patience = new Timer(this);
-  /** Bytes of StartNoticesRsp that have not come yet. */
-  #responseMissing: number;
-  readonly #response = new Uint8Array(PROXY_FRAME_BYTES);
   #open = true;
 
   /**
    * Takes a socket over.
    *
    * @param around The Worker.
-   * @param id The number that it had as a ProxyConn.
+   * @param id Its number.
    * @param socket Its socket.
-   * @param awaitsResponse Whether StartNoticesRsp comes first: on the server.
    * @param events Who hears of it.
    */
   constructor(
     around: RelaySurroundings,
     id: ProxyId,
     socket: StreamSocket,
-    awaitsResponse: boolean,
     events: NoticeConnEvents,
   ) {
     this.#loop = around.loop;
@@ -79,7 +72,6 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     this.id = id;
     this.#socket = socket;
     this.#events = events;
-    this.#responseMissing = awaitsResponse ? PROXY_FRAME_BYTES : 0;
     this.#flush = { queued: false, run: () => this.#flushNow() };
     socket.task = this;
     setLongestRepeat(socket.fd, REPEAT_MS);
@@ -136,22 +128,13 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     try {
       for (let round = 0; this.#open && this.#socket.readable; round++) {
         if (round === ROUNDS) return this.#loop.enqueue(this);
-        if (this.#responseMissing > 0) this.#receiveResponse();
-        else this.#receiveNotices();
+        this.#receiveNotices();
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#lose(error.message);
     }
     if (this.#writer.length > 0) this.#flushNow();
-  }
-
-  #receiveResponse(): void {
-    const count = this.#receive(this.#response.subarray(PROXY_FRAME_BYTES - this.#responseMissing));
-    this.#responseMissing -= count;
-    if (count > 0 && this.#responseMissing === 0) {
-      this.#events.onNoticesResponse(this, new DataView(this.#response.buffer));
-    }
   }
 
   #receiveNotices(): void {

@@ -99,16 +99,6 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     return this.state === "starting" || this.state === "relaying" || this.state === "resetting";
   }
 
-  /** Whether the way of its notices is gone: there is no session after this one. */
-  protected get isOrphaned(): boolean {
-    return this.#orphaned;
-  }
-
-  /** Whether the present session has failed, or the last one, if there is none. */
-  protected get wasReset(): boolean {
-    return this.#reset !== null;
-  }
-
   /** Handles whatever has become ready. */
   abstract run(): void;
 
@@ -342,18 +332,10 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     if (this.state === "resetting") this.#finishReset(false);
   }
 
-  /** Gives the socket of an idle ProxyConn away, which is none any more; null when a frame could not be sent whole. */
-  protected release(): StreamSocket | null {
-    if (this.around.frames.hasUnsent(this.socket)) {
-      this.close();
-      return null;
-    }
-    this.state = "closed";
-    this.around.frames.forget(this.socket);
-    this.socket.task = null;
-    this.around.counters[Count.proxyConnsClosed]++;
-    this.onClosed();
-    return this.socket;
+  /** Closes it between sessions, when the other side may not have heard how the last one ended: it learns it by this. */
+  protected takeLeave(): void {
+    if (this.#reset !== null) this.socket.reset();
+    this.close();
   }
 
   /** Closes it. An endpoint that there still is sees a reset: only a session that has ended in order ends it so. */

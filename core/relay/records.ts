@@ -1,7 +1,7 @@
 // The records between Workers: what each asks for and carries. A `send` function writes one, and the `read` function of the same
 // name reads it: into one object per kind that the next call fills anew, so that no record makes garbage.
 import type { Descriptor } from "../../ffi/descriptor.ts";
-import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../protocol/ids.ts";
+import type { ControlId, ProxyId, TunnelNo } from "../protocol/ids.ts";
 import { type Ticket, ticketAt } from "../protocol/ticket.ts";
 import type { Mailbox } from "../reactor/mailbox.ts";
 import type { TunnelRow } from "./counters.ts";
@@ -18,40 +18,22 @@ export const RecordKind = {
   CONTROL_LOST: 4,
   /** server relay -> control, client control -> relay: see {@linkcode sendNeedProxy}. */
   NEED_PROXY: 5,
-  /** relay <-> control: see {@linkcode sendEnd}. */
-  SHUTDOWN_PEER: 6,
-  /** client relay -> control, server control -> relay: see {@linkcode sendFree}. */
-  FREE_PROXY: 7,
-  /** relay <-> control: see {@linkcode sendEnd}. */
-  RESET_SESSION: 8,
   /** server control -> acceptor: see `sendListen`. */
-  LISTEN: 9,
+  LISTEN: 6,
   /** server control -> acceptor: see `sendUnlisten`. */
-  UNLISTEN: 10,
+  UNLISTEN: 7,
   /** server acceptor -> control: see `sendListening`. */
-  LISTENING: 11,
+  LISTENING: 8,
   /** server control -> acceptor: see `sendListenRange`. */
-  LISTEN_RANGE: 12,
+  LISTEN_RANGE: 9,
   /** server acceptor -> control: see `sendUnlistened`. */
-  UNLISTENED: 13,
+  UNLISTENED: 10,
   /** server relay -> control: see {@linkcode sendBadTicket}. */
-  BAD_TICKET: 14,
+  BAD_TICKET: 11,
 } as const;
 
 /** The control in records of a client, whose Workers know only one. */
 export const NO_CONTROL: ControlId = 0 as ControlId;
-
-/** A session, as notices name it. */
-export interface SessionRecord {
-  /** The client; {@linkcode NO_CONTROL} on the client. */
-  control: ControlId;
-  /** The ProxyConn. */
-  proxy: ProxyId;
-  /** The session on it. */
-  session: SessionNo;
-}
-
-const HIGH = 2 ** 32;
 
 /** The id in a word: ids are u32 and travel as i32. */
 export function idAt<Id extends number>(words: Int32Array, at: number): Id {
@@ -148,19 +130,22 @@ export interface ClientUpRecord {
   control: ControlId;
   /** Its grant. */
   grant: number;
+  /** How many relay Workers the client has. */
+  workers: number;
 }
 
 const clientUp = {} as ClientUpRecord;
 
 /** Tells a relay Worker of the server that a client has logged in. */
-export function sendClientUp(mailbox: Mailbox, to: number, control: ControlId, grant: number): void {
-  mailbox.send(to, RecordKind.CONTROL_UP, control, grant);
+export function sendClientUp(mailbox: Mailbox, to: number, control: ControlId, grant: number, workers: number): void {
+  mailbox.send(to, RecordKind.CONTROL_UP, control, grant, workers);
 }
 
 /** Reads what {@linkcode sendClientUp} has sent. */
 export function readClientUp(words: Int32Array, at: number): Readonly<ClientUpRecord> {
   clientUp.control = idAt(words, at + 1);
   clientUp.grant = words[at + 2];
+  clientUp.workers = words[at + 3];
   return clientUp;
 }
 
@@ -196,7 +181,7 @@ export function readControlLost(words: Int32Array, at: number): ControlId {
   return idAt(words, at + 1);
 }
 
-/** A ProxyConn is asked for. */
+/** A ProxyConn is asked for, or a notice connection. */
 export interface NeedProxyRecord {
   /** The client; {@linkcode NO_CONTROL} on the client. */
   control: ControlId;
@@ -204,22 +189,26 @@ export interface NeedProxyRecord {
   proxy: ProxyId;
   /** The server's relay Worker that asks. */
   worker: number;
+  /** Whether it shall be a notice connection. */
+  notices: boolean;
   /** What the connection has to show. */
   ticket: Ticket;
 }
 
 const needProxy = {} as NeedProxyRecord;
 
-/** Asks for a ProxyConn. */
+/** Asks for a connection. */
 export function sendNeedProxy(
   mailbox: Mailbox,
   to: number,
   control: ControlId,
   proxy: ProxyId,
   worker: number,
+  notices: boolean,
   ticket: Ticket,
 ): void {
-  mailbox.send(to, RecordKind.NEED_PROXY, control, proxy, worker, ticket[0], ticket[1], ticket[2], ticket[3]);
+  const [a, b, c, d] = ticket;
+  mailbox.send(to, RecordKind.NEED_PROXY, control, proxy, worker, notices ? 1 : 0, a, b, c, d);
 }
 
 /** Reads what {@linkcode sendNeedProxy} has sent. */
@@ -227,45 +216,7 @@ export function readNeedProxy(words: Int32Array, at: number): Readonly<NeedProxy
   needProxy.control = idAt(words, at + 1);
   needProxy.proxy = idAt(words, at + 2);
   needProxy.worker = words[at + 3];
-  needProxy.ticket = ticketAt(words, at + 4);
+  needProxy.notices = words[at + 4] === 1;
+  needProxy.ticket = ticketAt(words, at + 5);
   return needProxy;
-}
-
-const session = {} as SessionRecord;
-
-/** Reads the session of a SHUTDOWN_PEER, a FREE_PROXY or a RESET_SESSION. */
-export function readSession(words: Int32Array, at: number): Readonly<SessionRecord> {
-  session.control = idAt(words, at + 1);
-  session.proxy = idAt(words, at + 2);
-  session.session = idAt(words, at + 3);
-  return session;
-}
-
-/** Tells how many bytes a direction had at its end, in order or by a reset, up to 2^53. */
-export function sendEnd(
-  mailbox: Mailbox,
-  to: number,
-  kind: typeof RecordKind.SHUTDOWN_PEER | typeof RecordKind.RESET_SESSION,
-  control: ControlId,
-  proxy: ProxyId,
-  session: SessionNo,
-  total: number,
-): void {
-  mailbox.send(to, kind, control, proxy, session, Math.floor(total / HIGH) | 0, (total % HIGH) | 0);
-}
-
-/** The byte count of a SHUTDOWN_PEER or a RESET_SESSION. */
-export function readTotal(words: Int32Array, at: number): number {
-  return idAt(words, at + 4) * HIGH + idAt(words, at + 5);
-}
-
-/** Tells that the client is finished with a session. */
-export function sendFree(
-  mailbox: Mailbox,
-  to: number,
-  control: ControlId,
-  proxy: ProxyId,
-  session: SessionNo,
-): void {
-  mailbox.send(to, RecordKind.FREE_PROXY, control, proxy, session);
 }

@@ -10,6 +10,7 @@ import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
 import { takeDescriptors } from "../supervisor/descriptors.ts";
 import { Program, StartError } from "../supervisor/program.ts";
+import { ClientLoads } from "./client_loads.ts";
 import { ConnectionCounts } from "./connection_counts.ts";
 import { type Grant, grantsOf } from "./policy/grant.ts";
 import type { ShareRules } from "./token_shares.ts";
@@ -51,11 +52,12 @@ export async function runServer(config: ServerConfig): Promise<void> {
   const proxyAddress = localAddress(proxyListener)!;
   const counters = new RelayCounters(relays, MOST_TUNNELS);
   const waitingRoom = new WaitingRoom(relays).memory;
-  const poolCount = Math.ceil(config.poolCount / relays);
+  const loads = new ClientLoads().memory;
+  const { poolCount } = config;
   const shares: ShareRules = {
     descriptors: connections,
     maxConnections: grants.map(({ maxConnections }) => maxConnections),
-    poolCount: poolCount * relays,
+    poolCount,
   };
   const program = new Program({
     name: "cproxy-server",
@@ -99,6 +101,8 @@ export async function runServer(config: ServerConfig): Promise<void> {
           allow: config.publicAllow,
           deny: config.publicDeny,
           relays,
+          poolCount,
+          loads,
           full,
           waitingRoom,
         } satisfies AcceptorConfig,
@@ -117,6 +121,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
           counts,
           shares,
           poolCount,
+          loads,
           pipes,
           waitingRoom,
         } satisfies RelayConfig,

@@ -73,6 +73,10 @@ export interface AcceptorConfig {
   readonly deny: readonly string[];
   /** How many relay Workers there are. */
   readonly relays: number;
+  /** Idle ProxyConns that a client has in all. */
+  readonly poolCount: number;
+  /** Memory of the ClientLoads. */
+  readonly loads: SharedArrayBuffer;
   /** Descriptors in use with which there is room for no connection more. */
   readonly full: number;
   /** Memory of the WaitingRoom. */
@@ -97,8 +101,10 @@ export interface RelayConfig {
   readonly bufferLimit: number | null;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
   readonly halfCloseTimeoutMs: number;
-  /** Idle ProxyConns that this Worker keeps ready for each client. */
+  /** Idle ProxyConns that all relay Workers together keep ready for each client. */
   readonly poolCount: number;
+  /** Memory of the ClientLoads. */
+  readonly loads: SharedArrayBuffer;
   /** Pipes that this Worker may have at a time. */
   readonly pipes: number;
   /** Memory of the WaitingRoom. */

@@ -5,12 +5,13 @@ import { close } from "../../ffi/descriptor.ts";
 import { portOf } from "../../ffi/socket_address.ts";
 import { newNonce } from "../../core/protocol/auth.ts";
 import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
-import type { CtlMessage } from "../../core/protocol/messages.ts";
+import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
 import { GREETING_BYTES, parseProxyMetaSet, PREAMBLE_BYTES } from "../../core/protocol/preamble.ts";
 import { newTicket } from "../../core/protocol/ticket.ts";
 import { PROTOCOL_VERSION } from "../../core/protocol/wire.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { acceptFrom, listenLocally, readExactly, soon } from "../support/conns.ts";
+import { acceptFrom, listenLocally, readExactly, soon, writeAll } from "../support/conns.ts";
+import { noticeBytes } from "../support/ctl_peer.ts";
 import { CtlSpeaker } from "../support/ctl_speaker.ts";
 import { memoryOf } from "../support/holdings.ts";
 import { descriptorsOf, until } from "../support/inspection.ts";
@@ -39,18 +40,21 @@ async function assertBounded(program: Program, flood: () => Promise<void>): Prom
   assert(grown < MOST_GROWTH, `The ${program.name} grew by ${Math.round(grown / 2 ** 20)} MiB`);
 }
 
-/** Notices about all sessions and tunnels that there may be, whosoever they are. */
-function everyNotice(): CtlMessage[] {
-  const messages: CtlMessage[] = [];
+/** Notices about all sessions that there may be, whosoever they are. */
+function everyNotice(): Notice[] {
+  const messages: Notice[] = [];
   for (let proxy = 1; proxy <= 16; proxy++) {
     for (let session = 1; session <= 64; session++) {
       const of = { proxy: proxyId(proxy), session: sessionNo(session) };
       messages.push({ type: "ResetSession", ...of, total: 0 }, { type: "FreeProxyConnReq", ...of });
       messages.push({ type: "NotifyProxyShutdownPeerConn", ...of, total: 0 });
     }
-    messages.push({ type: "CloseTunnel", tunnel: tunnelNo(proxy), reason: "mine" });
   }
   return messages;
+}
+
+function everyTunnel(): CtlMessage[] {
+  return Array.from({ length: 16 }, (_, i) => ({ type: "CloseTunnel", tunnel: tunnelNo(i + 1), reason: "mine" }));
 }
 
 Deno.test("notices about other clients' sessions, and tunnels opened and closed without end, disturb nobody", async () => {
@@ -58,14 +62,17 @@ Deno.test("notices about other clients' sessions, and tunnels opened and closed 
   await using pair = await startPair(transfers.address);
   const traffic = new Traffic(pair.address, TRANSFER_BYTES);
   using hostile = await CtlSpeaker.connect(pair.ctlPort);
-  await hostile.logIn();
+  const { proxy_port } = await hostile.logIn();
+  using notices = await hostile.bring(proxy_port, await hostile.next("NotifyClientNeedProxy"));
   const ignoring = hostile.ignore().catch(() => {});
   const flap: CtlMessage[] = Array.from({ length: 1000 }, () => [
     newTunnelReq(1, "x", 0),
     { type: "CloseTunnel" as const, tunnel: tunnelNo(1), reason: "again" },
   ]).flat();
   await assertBounded(pair.server, async () => {
-    await hostile.flood(400, ...everyNotice());
+    const bytes = noticeBytes(...everyNotice());
+    for (let i = 0; i < 400; i++) await writeAll(notices, bytes);
+    await hostile.flood(400, ...everyTunnel());
     await hostile.flood(50, ...flap);
   });
   assert(await traffic.stop() > 5);
@@ -106,7 +113,7 @@ async function admit(listener: Deno.TcpListener, proxyPort: number): Promise<Ctl
 }
 
 function needProxy(proxy: number): CtlMessage {
-  return { type: "NotifyClientNeedProxy", worker: 0, proxy: proxyId(proxy), ticket: newTicket() };
+  return { type: "NotifyClientNeedProxy", worker: 0, notices: false, proxy: proxyId(proxy), ticket: newTicket() };
 }
 
 Deno.test("a server that asks for ProxyConns without end gets a bounded number, and none twice", async () => {

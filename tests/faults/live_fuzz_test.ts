@@ -9,12 +9,12 @@ import { encodePreambleAndMeta, GREETING_BYTES } from "../../core/protocol/pream
 import { PROXY_FRAME_BYTES } from "../../core/protocol/proxy_frame.ts";
 import { MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../../core/protocol/wire.ts";
 import { binaryMessage, jsonMessage, noticeMessage } from "../fuzz/messages.ts";
-import { joined, oneOf, randomBytes } from "../fuzz/mutation.ts";
+import { joined, randomBytes } from "../fuzz/mutation.ts";
 import { noticeFrames } from "../fuzz/targets/frame_streams.ts";
 import { greetings, proxyFrames } from "../fuzz/targets/proxy_conn_frames.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { readExactly, soon } from "../support/conns.ts";
-import { bytesOf } from "../support/ctl_peer.ts";
+import { bytesOf, noticeBytes } from "../support/ctl_peer.ts";
 import { CtlSpeaker } from "../support/ctl_speaker.ts";
 import { closes, isGone, provoke, spoilt } from "../support/fuzzed_conns.ts";
 import { holdingsAfterStart, idleAgain, memoryOf } from "../support/holdings.ts";
@@ -43,7 +43,14 @@ const connect = (port: number) => Deno.connect({ hostname: "127.0.0.1", port });
 const strangerAtCtlPort: Attempt = async (random, { ctlPort }) => {
   using conn = await connect(ctlPort);
   const login: CtlMessage[] = [
-    { type: "NewCtlReq", version: PROTOCOL_VERSION, nonce: newNonce(), instance: newInstance(), program: "fuzz" },
+    {
+      type: "NewCtlReq",
+      version: PROTOCOL_VERSION,
+      nonce: newNonce(),
+      instance: newInstance(),
+      program: "fuzz",
+      workers: 1,
+    },
     { type: "NewCtlProof", auth: "none", proof: "" },
   ];
   return await provoke(random, conn, spoilt(random, bytesOf(...login)));
@@ -70,17 +77,13 @@ const oddClient: Attempt = async (random, { ctlPort }) => {
   return await provoke(random, speaker.conn, random.chance(0.3) ? bytes : spoilt(random, bytes));
 };
 
-/** A client whose ProxyConns say anything: in answer to StartNoticesReq, as a notice connection, or in a session. */
+/** A client whose notice connection and ProxyConns say anything. */
 const oddProxyConns: Attempt = async (random, { ctlPort, proxyPort }) => {
   using speaker = await CtlSpeaker.connect(ctlPort);
   await speaker.logIn();
   using first = await speaker.bring(proxyPort, await speaker.next("NotifyClientNeedProxy"));
-  await readExactly(first, PROXY_FRAME_BYTES);
-  const answer = encodeAny("StartNoticesRsp", { workers: oneOf(random, [1, 2, 255]) });
-  if (random.chance(0.3)) return await provoke(random, first, spoilt(random, answer, proxyFrames));
-  await first.write(answer);
   if (random.chance(0.4)) {
-    const notices = bytesOf(noticeMessage(random), noticeMessage(random));
+    const notices = noticeBytes(noticeMessage(random), noticeMessage(random));
     return await provoke(random, first, spoilt(random, notices, noticeFrames));
   }
   // the next one is for sessions: a visitor of a tunnel starts one
@@ -94,7 +97,7 @@ const oddProxyConns: Attempt = async (random, { ctlPort, proxyPort }) => {
   const session = random.between(0, 2);
   const response = encodeAny("StartProxyConnRsp", { status: random.between(0, 2), session });
   const notices = Array.from({ length: random.between(0, 3) }, () => noticeMessage(random));
-  await speaker.send(...notices);
+  await first.write(noticeBytes(...notices));
   const said = joined(response, randomBytes(random, 100));
   return await provoke(random, second, random.chance(0.4) ? said : spoilt(random, said, proxyFrames));
 };
@@ -220,7 +223,8 @@ class OddServer implements AsyncDisposable {
     await messageOn(conn, reader);
     const asked = Array.from({ length: ASKED_FOR }, (): CtlMessage => {
       const ticket = [1, 2, 3, 4] as const;
-      return { type: "NotifyClientNeedProxy", worker: random.between(0, 3), proxy: proxyId(++this.#proxies), ticket };
+      const [worker, notices] = [random.between(0, 3), random.chance(0.3)];
+      return { type: "NotifyClientNeedProxy", worker, notices, proxy: proxyId(++this.#proxies), ticket };
     });
     const control = controlId(1);
     const accepted = { ok: true, proof: "", proxy_port: this.#proxyPort, heartbeat_timeout_ms: 1000, control } as const;
@@ -237,11 +241,9 @@ class OddServer implements AsyncDisposable {
     const random = this.#random;
     await readExactly(conn, GREETING_BYTES);
     this.counts.proxyConns++;
-    const start = random.chance(0.3)
-      ? encodeAny("StartNoticesReq", {})
-      : encodeAny("StartProxyConnReq", { flags: random.between(0, 1), tunnel: 1, session: sessionNo(1) });
-    const behind = random.chance(0.5) ? randomBytes(random, 200) : bytesOf(noticeMessage(random));
-    const said = joined(start, behind);
+    const start = encodeAny("StartProxyConnReq", { flags: random.between(0, 1), tunnel: 1, session: sessionNo(1) });
+    const notice = noticeBytes(noticeMessage(random));
+    const said = random.chance(0.3) ? notice : joined(start, random.chance(0.5) ? randomBytes(random, 200) : notice);
     const target = random.chance(0.5) ? proxyFrames : noticeFrames;
     const bytes = random.chance(0.3) ? said : spoilt(random, said, target);
     if (await provoke(random, conn, bytes)) this.counts.closedProxyConns++;

@@ -36,7 +36,7 @@ Deno.test("the right token gets in at once from an address with wrong ones and 3
   const begin = async () => {
     const speaker = await connect();
     const [version, nonce, instance] = [PROTOCOL_VERSION, newNonce(), newInstance()];
-    await speaker.send({ type: "NewCtlReq", version, nonce, instance, program: "test" });
+    await speaker.send({ type: "NewCtlReq", version, nonce, instance, program: "test", workers: 1 });
     await speaker.ignore();
   };
   const crowd = setInterval(() => {

@@ -6,6 +6,7 @@ import { proxyId, tunnelNo } from "../../core/protocol/ids.ts";
 import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../../core/protocol/proxy_frame.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { connectTo, endingOf, readExactly, resetConn, soon, writeAll } from "../support/conns.ts";
+import { noticeBytes } from "../support/ctl_peer.ts";
 import { CtlSpeaker } from "../support/ctl_speaker.ts";
 import { Echo } from "../support/echo.ts";
 import { type Holdings, holdingsAfterStart, holdingsOf } from "../support/holdings.ts";
@@ -165,13 +166,15 @@ Deno.test("who has another token takes over nothing, though he knows every numbe
     using alice = await CtlSpeaker.connect(server.ctlPort);
     const instance = newInstance();
     await alice.logIn(instance, ALICE);
+    using _alicesNotices = await alice.bring(server.proxyPort, await alice.next("NotifyClientNeedProxy"));
+    const need = await alice.next("NotifyClientNeedProxy");
     await alice.send(newTunnelReq(1, "web", 0));
     const up = await alice.next("NewTunnelRsp");
     assert(up.ok);
     const visitor = await connectTo(`127.0.0.1:${up.remote_port}`);
     using bob = await CtlSpeaker.connect(server.ctlPort);
     await bob.logIn(instance, BOB);
-    const need = await alice.next("NotifyClientNeedProxy");
+    using bobsNotices = await bob.bring(server.proxyPort, await bob.next("NotifyClientNeedProxy"));
     const bobs = await bob.next("NotifyClientNeedProxy");
     // his own ticket for her ProxyConn, and hers cannot be guessed
     const stolen = await bob.bring(server.proxyPort, { ...bobs, worker: need.worker, proxy: need.proxy });
@@ -190,13 +193,12 @@ Deno.test("who has another token takes over nothing, though he knows every numbe
     for (let ask = need; session === null; ask = await alice.next("NotifyClientNeedProxy")) {
       const conn = await alice.bring(server.proxyPort, ask);
       proxies.push(conn);
-      const frame = await soon("the first frame", readExactly(conn, PROXY_FRAME_BYTES));
-      // others become notice connections
-      if (frame[4] !== 0x31) continue;
+      await soon("the first frame", readExactly(conn, PROXY_FRAME_BYTES));
       session = conn;
       const notice = { proxy: proxyId(ask.proxy), session: 1 as never };
-      await bob.send({ type: "ResetSession", ...notice, total: 0 }, { type: "FreeProxyConnReq", ...notice });
-      await bob.send({ type: "NotifyProxyShutdownPeerConn", ...notice, total: 0 }, newTunnelReq(2, "sync", 0));
+      const types = ["ResetSession", "FreeProxyConnReq", "NotifyProxyShutdownPeerConn"] as const;
+      await writeAll(bobsNotices, noticeBytes(...types.map((type) => ({ type, ...notice, total: 0 }))));
+      await bob.send(newTunnelReq(2, "sync", 0));
       await bob.next("NewTunnelRsp");
       const answer = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
       encodeStartRsp(answer, 1 as never, START_CONNECTED);

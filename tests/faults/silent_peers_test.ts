@@ -194,8 +194,7 @@ testOnLonelyHost("a notice connection whose peer is gone is found sooner", async
   const pipes = new PipePool();
   const lost: string[] = [];
   const around = quietSurroundings(stage.loop, pipes, new RelayCounters(1, 1).block(0));
-  const conn = new NoticeConn(around, 1 as ProxyId, socket, false, {
-    onNoticesResponse() {},
+  const conn = new NoticeConn(around, 1 as ProxyId, socket, {
     onNotice() {},
     onNoticesClosed: (_conn, reason) => lost.push(reason),
   });

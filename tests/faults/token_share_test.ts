@@ -32,7 +32,7 @@ Deno.test("a client that ends its sessions and never frees its ProxyConns holds 
     await RelaySpeaker.logIn(
       ctlPort,
       ALICE,
-      ({ ctl }, proxy, session) => ctl.send({ type: "NotifyProxyShutdownPeerConn", proxy, session, total: 0 }),
+      (client, proxy, session) => client.tell({ type: "NotifyProxyShutdownPeerConn", proxy, session, total: 0 }),
     ),
   );
   const address = `127.0.0.1:${await client.open(1)}`;

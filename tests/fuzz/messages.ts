@@ -3,7 +3,7 @@
 
 import { MAX_RANGES } from "../../core/protocol/address_range.ts";
 import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
-import type { BinaryMessage, CtlMessage, JsonMessage } from "../../core/protocol/messages.ts";
+import type { BinaryMessage, CtlMessage, JsonMessage, Notice } from "../../core/protocol/messages.ts";
 import { oneLine } from "../../core/protocol/protocol_error.ts";
 import type { Random } from "../support/random.ts";
 import { oneOf } from "./mutation.ts";
@@ -58,6 +58,7 @@ export function jsonMessage(random: Random): JsonMessage {
         nonce: hexOf(random, 32),
         instance: hexOf(random, 16),
         program: textOf(random, 0, 64),
+        workers: numberIn(random, 1, 256),
       };
     case 2:
       return {
@@ -116,7 +117,7 @@ export function jsonMessage(random: Random): JsonMessage {
 }
 
 /** Any notice about a session. */
-export function noticeMessage(random: Random): Exclude<BinaryMessage, { type: "Heartbeat" | "NotifyClientNeedProxy" }> {
+export function noticeMessage(random: Random): Notice {
   const proxy = proxyId(id(random));
   const session = sessionNo(id(random));
   switch (random.between(0, 2)) {
@@ -131,13 +132,13 @@ export function noticeMessage(random: Random): Exclude<BinaryMessage, { type: "H
   }
 }
 
-/** Any message with a fixed layout. */
-export function binaryMessage(random: Random): BinaryMessage {
-  if (random.chance(0.6)) return noticeMessage(random);
+/** Any message of a ctl_conn with a fixed layout. */
+export function binaryMessage(random: Random): Exclude<BinaryMessage, Notice> {
   if (random.chance(0.3)) return { type: "Heartbeat" };
   return {
     type: "NotifyClientNeedProxy",
     worker: numberIn(random, 0, 255),
+    notices: random.chance(0.5),
     proxy: proxyId(id(random)),
     ticket: [word(random), word(random), word(random), word(random)],
   };

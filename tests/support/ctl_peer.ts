@@ -2,14 +2,27 @@
 
 import { FrameReader } from "../../core/protocol/frame_reader.ts";
 import { FrameWriter } from "../../core/protocol/frame_writer.ts";
-import type { CtlMessage } from "../../core/protocol/messages.ts";
+import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
+import { NoticeWriter } from "../../core/protocol/notice_writer.ts";
 import { MAX_FRAME_BYTES } from "../../core/protocol/wire.ts";
 import type { Peer, Stage } from "./stage.ts";
 
-/** The bytes of some messages. */
+/** The bytes of some messages of a ctl_conn. */
 export function bytesOf(...messages: CtlMessage[]): Uint8Array {
   const writer = new FrameWriter();
   for (const message of messages) writer.append(message);
+  return writer.bytes().slice();
+}
+
+/** The bytes of some notices. */
+export function noticeBytes(...notices: Notice[]): Uint8Array {
+  const writer = new NoticeWriter();
+  for (const notice of notices) {
+    const { proxy, session } = notice;
+    if (notice.type === "FreeProxyConnReq") writer.appendFreeProxyConn(proxy, session);
+    else if (notice.type === "ResetSession") writer.appendResetSession(proxy, session, notice.total);
+    else writer.appendShutdownPeer(proxy, session, notice.total);
+  }
   return writer.bytes().slice();
 }
 

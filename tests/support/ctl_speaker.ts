@@ -29,7 +29,7 @@ export class CtlSpeaker implements Disposable {
   /** Logs in; without a token when it is left out. */
   async logIn(instance = newInstance(), token: string | null = null): Promise<NewCtlAccepted> {
     const [version, clientNonce] = [PROTOCOL_VERSION, newNonce()];
-    await this.send({ type: "NewCtlReq", version, nonce: clientNonce, instance, program: "test" });
+    await this.send({ type: "NewCtlReq", version, nonce: clientNonce, instance, program: "test", workers: 1 });
     const { nonce: serverNonce } = await this.next("NewCtlChallenge");
     if (token === null) await this.send({ type: "NewCtlProof", auth: "none", proof: "" });
     else {

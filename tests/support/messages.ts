@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
-import type { CtlMessage } from "../../core/protocol/messages.ts";
+import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
 import type { Ticket } from "../../core/protocol/ticket.ts";
 import { oneLine } from "../../core/protocol/protocol_error.ts";
 
@@ -43,6 +43,7 @@ export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
     nonce: hex(32),
     instance: hex(16),
     program: text(0, 64),
+    workers: fc.integer({ min: 1, max: 256 }),
   }),
   fc.record({
     type: fc.constant("NewCtlChallenge" as const),
@@ -91,9 +92,14 @@ export const anyMessage: fc.Arbitrary<CtlMessage> = fc.oneof(
   fc.record({
     type: fc.constant("NotifyClientNeedProxy" as const),
     worker: fc.nat(255),
+    notices: fc.boolean(),
     proxy,
     ticket,
   }),
+);
+
+/** Any notice. */
+export const anyNotice: fc.Arbitrary<Notice> = fc.oneof(
   fc.record({
     type: fc.constant("NotifyProxyShutdownPeerConn" as const),
     proxy,

@@ -2,9 +2,10 @@
 // frame, and nothing of what the documentation says about them.
 
 import { FrameReader } from "../../core/protocol/frame_reader.ts";
-import { FrameWriter } from "../../core/protocol/frame_writer.ts";
+import type { FrameSplitter } from "../../core/protocol/frame_splitter.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../core/protocol/ids.ts";
-import type { CtlMessage } from "../../core/protocol/messages.ts";
+import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
+import { NoticeReader } from "../../core/protocol/notice_reader.ts";
 import {
   encodePreambleAndMeta,
   parsePreamble,
@@ -12,12 +13,8 @@ import {
   PREAMBLE_BYTES,
 } from "../../core/protocol/preamble.ts";
 import {
-  decodeStartNoticesReq,
-  decodeStartNoticesRsp,
   decodeStartReq,
   decodeStartRsp,
-  encodeStartNoticesReq,
-  encodeStartNoticesRsp,
   encodeStartReq,
   encodeStartRsp,
   newStartReq,
@@ -26,7 +23,8 @@ import {
   START_ASK,
   type StartStatus,
 } from "../../core/protocol/proxy_frame.ts";
-import { MAX_FRAME_BYTES } from "../../core/protocol/wire.ts";
+import { MAX_FRAME_BYTES, NOTICE_TYPE_CODE } from "../../core/protocol/wire.ts";
+import { bytesOf, noticeBytes } from "./ctl_peer.ts";
 import { readTicket, type Ticket, writeTicket } from "../../core/protocol/ticket.ts";
 import { type Fields, fromHex, toHex } from "./protocol_doc.ts";
 
@@ -55,17 +53,12 @@ export function encodeAny(name: string, fields: Fields): Uint8Array {
     case "StartProxyConnRsp":
       encodeStartRsp(start, session, fields.status as StartStatus);
       return new Uint8Array(start.buffer);
-    case "StartNoticesReq":
-      encodeStartNoticesReq(start);
-      return new Uint8Array(start.buffer);
-    case "StartNoticesRsp":
-      encodeStartNoticesRsp(start, fields.workers as number);
-      return new Uint8Array(start.buffer);
     default: {
-      const ticket = name === "NotifyClientNeedProxy" ? { ticket: ticketFromHex(fields.ticket) } : {};
-      const writer = new FrameWriter();
-      writer.append({ type: name, ...fields, ...ticket } as unknown as CtlMessage);
-      return writer.bytes().slice();
+      const needed = name === "NotifyClientNeedProxy"
+        ? { ticket: ticketFromHex(fields.ticket), notices: fields.notices === 1 }
+        : {};
+      if (name in NOTICE_TYPE_CODE) return noticeBytes({ type: name, ...fields } as unknown as Notice);
+      return bytesOf({ type: name, ...fields, ...needed } as unknown as CtlMessage);
     }
   }
 }
@@ -90,20 +83,18 @@ export function decodeAny(name: string, bytes: Uint8Array): Fields {
       decodeStartRsp(view, rsp);
       return { status: rsp.status, session: rsp.session };
     }
-    case "StartNoticesReq":
-      decodeStartNoticesReq(view);
-      return {};
-    case "StartNoticesRsp":
-      return { workers: decodeStartNoticesRsp(view) };
     default: {
-      const reader = new FrameReader(MAX_FRAME_BYTES);
+      const reader: FrameSplitter<CtlMessage | Notice> = name in NOTICE_TYPE_CODE
+        ? new NoticeReader()
+        : new FrameReader(MAX_FRAME_BYTES);
       // Whatever length the frame claims, these bytes are all there is: the rest is zeros, more than any frame here.
       reader.room().fill(0).set(bytes);
       reader.filled(4096);
       const message = reader.next();
       if (message === null || message.type !== name) throw new Error(`Expected "${name}", got "${message?.type}"`);
       const { type: _, ...fields } = message;
-      return "ticket" in fields ? { ...fields, ticket: ticketToHex(fields.ticket) } : fields as Fields;
+      if (!("ticket" in fields)) return fields as Fields;
+      return { ...fields, notices: fields.notices ? 1 : 0, ticket: ticketToHex(fields.ticket) };
     }
   }
 }

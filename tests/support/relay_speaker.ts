@@ -2,17 +2,16 @@
 // likes. It knows no LocalServer.
 
 import type { ProxyId, SessionNo } from "../../core/protocol/ids.ts";
-import type { NewTunnelRsp, NotifyClientNeedProxy } from "../../core/protocol/messages.ts";
+import type { NewTunnelRsp, Notice, NotifyClientNeedProxy } from "../../core/protocol/messages.ts";
 import {
   decodeStartReq,
-  encodeStartNoticesRsp,
   encodeStartRsp,
-  isStartNotices,
   newStartReq,
   PROXY_FRAME_BYTES,
   START_CONNECTED,
 } from "../../core/protocol/proxy_frame.ts";
 import { readExactly, writeAll } from "./conns.ts";
+import { noticeBytes } from "./ctl_peer.ts";
 import { CtlSpeaker } from "./ctl_speaker.ts";
 import { newTunnelReq } from "./messages.ts";
 
@@ -35,6 +34,8 @@ export class RelaySpeaker implements AsyncDisposable {
   readonly #conns = new Set<Deno.TcpConn>();
   readonly #relaying: Promise<void>[] = [];
   readonly #serving: Promise<void>;
+  /** The notice connection; one is enough for a client with one relay Worker at a server with one. */
+  #notices: Deno.TcpConn | null = null;
   #answered = Promise.withResolvers<NewTunnelRsp>();
 
   private constructor(ctl: CtlSpeaker, proxyPort: number, onSession: OnSession) {
@@ -78,7 +79,8 @@ export class RelaySpeaker implements AsyncDisposable {
     const conn = await this.ctl.bring(this.#proxyPort, need);
     this.brought++;
     this.#conns.add(conn);
-    this.#relaying.push(this.#relay(need.proxy, conn));
+    if (need.notices) this.#notices = conn;
+    else this.#relaying.push(this.#relay(need.proxy, conn));
   }
 
   async #relay(proxy: ProxyId, conn: Deno.TcpConn): Promise<void> {
@@ -87,10 +89,6 @@ export class RelaySpeaker implements AsyncDisposable {
     try {
       for (;;) {
         const frame = new DataView((await readExactly(conn, PROXY_FRAME_BYTES)).buffer);
-        if (isStartNotices(frame)) {
-          encodeStartNoticesRsp(answer, 1);
-          return await writeAll(conn, new Uint8Array(answer.buffer));
-        }
         decodeStartReq(frame, req);
         encodeStartRsp(answer, req.session, START_CONNECTED);
         await writeAll(conn, new Uint8Array(answer.buffer));
@@ -100,6 +98,11 @@ export class RelaySpeaker implements AsyncDisposable {
       // the server, or the end of the test, has closed it
       if (this.#conns.delete(conn)) conn.close();
     }
+  }
+
+  /** Tells the server something about sessions. */
+  async tell(...notices: Notice[]): Promise<void> {
+    await writeAll(this.#notices!, noticeBytes(...notices));
   }
 
   /** Closes its ctl_conn and everything that it brought. */

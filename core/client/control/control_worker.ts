@@ -1,24 +1,13 @@
 // The control Worker of the client: the ctl_conn, and everything that is said on it. Payload never comes here.
 import type { CtlConn } from "../../protocol/ctl_conn.ts";
-import type { ProxyId, TunnelNo } from "../../protocol/ids.ts";
+import type { TunnelNo } from "../../protocol/ids.ts";
 import type { CtlMessage, NewCtlAccepted } from "../../protocol/messages.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { Mailbox } from "../../reactor/mailbox.ts";
 import type { LogFields, LogLevel } from "../../reactor/log_record.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
-import {
-  kindOf,
-  NO_CONTROL,
-  readSession,
-  readTotal,
-  RecordKind,
-  sendControlLost,
-  sendEnd,
-  sendNeedProxy,
-  sendServerUp,
-  strayRecord,
-} from "../../relay/records.ts";
+import { NO_CONTROL, sendControlLost, sendNeedProxy, sendServerUp, strayRecord } from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
 import { ChangeWatch } from "./change_watch.ts";
 import { ServerLink, type ServerLinkEvents } from "./server_link.ts";
@@ -38,7 +27,6 @@ class ClientControl implements Reactor, ServerLinkEvents {
   readonly #link: ServerLink;
   readonly #tunnels: TunnelMap;
   readonly #changes: ChangeWatch;
-  #conn: CtlConn | null = null;
 
   constructor(context: ReactorContext, config: ControlConfig) {
     this.#context = context;
@@ -65,14 +53,12 @@ class ClientControl implements Reactor, ServerLinkEvents {
   }
 
   onUp(conn: CtlConn, address: number, accepted: NewCtlAccepted): void {
-    this.#conn = conn;
     this.log("info", "Logged in to the server", { server: this.#config.server, client: accepted.control });
     this.#tellRelays((mailbox, relay) => sendServerUp(mailbox, relay, address, accepted.proxy_port));
     this.#tunnels.onConnected(conn);
   }
 
   onDown(): void {
-    this.#conn = null;
     this.#tunnels.onDisconnected();
     this.#tellRelays((mailbox, relay) => sendControlLost(mailbox, relay, NO_CONTROL));
   }
@@ -85,17 +71,12 @@ class ClientControl implements Reactor, ServerLinkEvents {
     this.#context.log(level, message, fields);
   }
 
-  #relayOf(proxy: ProxyId): number {
-    return FIRST_RELAY + proxy % this.#config.relays;
-  }
-
   onMessage(message: unknown): void {
     const { addresses, reason, answered } = message as ResolvedMessage;
     this.#link.onResolved({ addresses: addressesOf(addresses), reason, answered });
   }
 
   onCtlMessage(message: CtlMessage): void {
-    const { mailbox } = this.#context;
     switch (message.type) {
       case "Heartbeat":
         return;
@@ -104,16 +85,9 @@ class ClientControl implements Reactor, ServerLinkEvents {
       case "CloseTunnel":
         return this.#tunnels.onClosed(message);
       case "NotifyClientNeedProxy": {
-        const { proxy, worker, ticket } = message;
-        return sendNeedProxy(mailbox, this.#relayOf(proxy), NO_CONTROL, proxy, worker, ticket);
-      }
-      case "NotifyProxyShutdownPeerConn": {
-        const { proxy, session, total } = message;
-        return sendEnd(mailbox, this.#relayOf(proxy), RecordKind.SHUTDOWN_PEER, NO_CONTROL, proxy, session, total);
-      }
-      case "ResetSession": {
-        const { proxy, session, total } = message;
-        return sendEnd(mailbox, this.#relayOf(proxy), RecordKind.RESET_SESSION, NO_CONTROL, proxy, session, total);
+        const { proxy, worker, notices, ticket } = message;
+        const relay = FIRST_RELAY + proxy % this.#config.relays;
+        return sendNeedProxy(this.#context.mailbox, relay, NO_CONTROL, proxy, worker, notices, ticket);
       }
       case "NewCtlReq":
       case "NewCtlChallenge":
@@ -121,31 +95,15 @@ class ClientControl implements Reactor, ServerLinkEvents {
       case "NewCtlRsp":
       case "CloseCtl":
       case "NewTunnelReq":
-      case "FreeProxyConnReq":
         throw new ProtocolError(`${message.type} does not belong here`);
       default:
         return message satisfies never;
     }
   }
 
+  /** No other Worker tells this one anything. */
   onRecord(_from: number, words: Int32Array, at: number): void {
-    const conn = this.#conn;
-    if (conn === null) return;
-    const { proxy, session } = readSession(words, at);
-    switch (kindOf(words, at)) {
-      case RecordKind.SHUTDOWN_PEER:
-        conn.writer.appendShutdownPeer(proxy, session, readTotal(words, at));
-        break;
-      case RecordKind.FREE_PROXY:
-        conn.writer.appendFreeProxyConn(proxy, session);
-        break;
-      case RecordKind.RESET_SESSION:
-        conn.writer.appendResetSession(proxy, session, readTotal(words, at));
-        break;
-      default:
-        throw strayRecord(words, at);
-    }
-    conn.flushSoon();
+    throw strayRecord(words, at);
   }
 
   onPhase(phase: number): void {

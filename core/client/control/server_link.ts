@@ -179,7 +179,7 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
     // the ctl_conn watches the descriptor itself
     this.#loop.remove(socket);
     const conn = new CtlConn(this.#loop, socket.fd, this, LOGIN_MS);
-    const login = new ServerLogin(this.#config.token, this.#instance, this.#program);
+    const login = new ServerLogin(this.#config.token, this.#instance, this.#program, this.#config.relays);
     this.#state = { kind: "greeting", conn, login, address };
     this.#bad = formatAddress(address);
     conn.send(login.request);

@@ -30,10 +30,11 @@ export class ServerLogin {
    * @param token The shared secret, or null.
    * @param instance This process's number, the same in every login.
    * @param program Name and version.
+   * @param workers How many relay Workers this process has, 1 by default.
    */
-  constructor(token: string | null, instance: string, program: string) {
+  constructor(token: string | null, instance: string, program: string, workers = 1) {
     this.#token = token;
-    this.request = { type: "NewCtlReq", version: PROTOCOL_VERSION, nonce: newNonce(), instance, program };
+    this.request = { type: "NewCtlReq", version: PROTOCOL_VERSION, nonce: newNonce(), instance, program, workers };
   }
 
   /** Whether a CProxy server has answered. */

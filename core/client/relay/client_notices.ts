@@ -1,6 +1,6 @@
 // The notice connections of one relay Worker of the client: one from each relay Worker of the server.
 import type { ProxyId, SessionNo } from "../../protocol/ids.ts";
-import type { Notice } from "../../protocol/notice_reader.ts";
+import type { Notice } from "../../protocol/messages.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { NoticeConn, type NoticeConnEvents } from "../../relay/notice_conn.ts";
@@ -10,8 +10,6 @@ import type { ClientProxyConn, ClientProxyNotices } from "./client_proxy_conn.ts
 /** See the file's head. One thread. */
 export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
   readonly #around: RelaySurroundings;
-  /** By the ctl_conn, for as long as there is no notice connection. */
-  readonly #byCtlConn: ClientProxyNotices;
   readonly #proxies: ReadonlyMap<ProxyId, ClientProxyConn>;
   /** By the server's relay Worker at the other end. */
   readonly #conns = new Map<number, NoticeConn>();
@@ -20,57 +18,55 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
    * There is no notice connection yet.
    *
    * @param around The Worker.
-   * @param byCtlConn The way where there is none.
    * @param proxies The ProxyConns that the notices are about.
    */
   constructor(
     around: RelaySurroundings,
-    byCtlConn: ClientProxyNotices,
     proxies: ReadonlyMap<ProxyId, ClientProxyConn>,
   ) {
     this.#around = around;
-    this.#byCtlConn = byCtlConn;
     this.#proxies = proxies;
   }
 
-  /** The notice connection beside a ProxyConn, or the ctl_conn. */
-  #wayOf(proxy: ProxyId): ClientProxyNotices {
+  /** The notice connection beside a ProxyConn. A server starts no session where there is none, but it may be lost since. */
+  #connOf(proxy: ProxyId): NoticeConn | undefined {
     const worker = this.#proxies.get(proxy)?.worker;
-    return (worker === undefined ? undefined : this.#conns.get(worker)) ?? this.#byCtlConn;
+    return worker === undefined ? undefined : this.#conns.get(worker);
   }
 
-  /** Tells the server that a session is finished here. */
+  /** Tells the server that a session is finished here. Where it cannot be told, the end of the ProxyConn tells it. */
   free(proxy: ProxyId, session: SessionNo): void {
-    this.#wayOf(proxy).free(proxy, session);
+    const conn = this.#connOf(proxy);
+    if (conn === undefined) this.#proxies.get(proxy)?.orphan();
+    else conn.free(proxy, session);
   }
 
-  /** Tells the server the end of a direction. */
+  /** Tells the server the end of a direction; by FIN when it cannot be told. */
   shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void {
-    this.#wayOf(proxy).shutdownPeer(proxy, session, total, urgent);
+    const conn = this.#connOf(proxy);
+    if (conn === undefined) this.#proxies.get(proxy)?.orphan();
+    else conn.shutdownPeer(proxy, session, total, urgent);
   }
 
-  /** Tells the server of a reset. */
+  /** Tells the server of a reset. Where it cannot be told, that of the ProxyConn tells it. */
   reset(proxy: ProxyId, session: SessionNo, total: number): void {
-    this.#wayOf(proxy).reset(proxy, session, total);
+    const conn = this.#connOf(proxy);
+    if (conn === undefined) this.#proxies.get(proxy)?.orphan();
+    else conn.reset(proxy, session, total);
   }
 
-  /** The server has made a notice connection of a ProxyConn. */
-  start({ id, worker }: ClientProxyConn, socket: StreamSocket): void {
+  /** Takes up a notice connection that the server has asked for. */
+  add(id: ProxyId, worker: number, socket: StreamSocket): void {
     const former = this.#conns.get(worker);
     // the server has lost it, and with it perhaps notices from here
     if (former !== undefined) {
       former.close();
       this.onNoticesClosed(former);
     }
-    this.#conns.set(worker, new NoticeConn(this.#around, id, socket, false, this));
+    this.#conns.set(worker, new NoticeConn(this.#around, id, socket, this));
   }
 
-  /** Not here. */
-  onNoticesResponse(): void {
-    throw new Error("Only a server's notice connection awaits a response");
-  }
-
-  /** A notice that did not come by the ctl_conn. */
+  /** A notice of the server. */
   onNotice(notice: Notice): void {
     const proxy = this.#proxies.get(notice.proxy);
     switch (notice.type) {
@@ -85,15 +81,13 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
     }
   }
 
-  /** Notices may be lost with it: its sessions end by FIN, and what is over here is told again by the ctl_conn. */
+  /** Notices may be lost with it: what its sessions have still to tell, and what they have told, is told by FIN. */
   onNoticesClosed(conn: NoticeConn): void {
     for (const [worker, present] of this.#conns) {
       if (present !== conn) continue;
       this.#conns.delete(worker);
       for (const proxy of [...this.#proxies.values()]) {
-        if (proxy.worker !== worker) continue;
-        proxy.tellAgain();
-        proxy.orphan();
+        if (proxy.worker === worker) proxy.orphan();
       }
     }
   }

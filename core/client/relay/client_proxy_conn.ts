@@ -2,11 +2,8 @@
 import { Errno } from "../../../ffi/errno.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import {
-  decodeStartNoticesReq,
   decodeStartReq,
-  encodeStartNoticesRsp,
   encodeStartRsp,
-  isStartNotices,
   newStartReq,
   PROXY_FRAME_BYTES,
   START_ALIVE,
@@ -16,12 +13,16 @@ import {
 } from "../../protocol/proxy_frame.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
+import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import type { TunnelRow } from "../../relay/counters.ts";
 import { type Notices, ProxyConn } from "../../relay/proxy_conn.ts";
 import type { ResetCause } from "../../relay/session_reset.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { LocalConnector, LocalConnectorEvents } from "./local_connector.ts";
 import type { LocalTarget } from "./local_target.ts";
+
+/** Ms for which a session may still start on a ProxyConn that is orphaned. */
+const FAREWELL_MS = 10_000;
 
 // one of each per Worker: they are filled and used within one call
 const rspFrame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
@@ -44,19 +45,17 @@ export interface ClientProxyOwner extends ClientProxyNotices {
   borrowConnector(): LocalConnector;
   /** Takes it back, when it is done or cancelled. */
   returnConnector(connector: LocalConnector): void;
-  /** How many relay Workers this client has. */
-  readonly relays: number;
-  /** The server makes a notice connection of it. */
-  onStartNotices(proxy: ClientProxyConn, socket: StreamSocket): void;
   /** It is closed. */
   onProxyClosed(proxy: ClientProxyConn): void;
 }
 
 /** See the file's head. One thread. */
-export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements LocalConnectorEvents {
+export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements LocalConnectorEvents, TimerTarget {
   /** The server's relay Worker at the other end. */
   readonly worker: number;
   #connector: LocalConnector | null = null;
+  /** Once it is orphaned without a session: when it ends. */
+  #farewell: Timer | null = null;
 
   /** Makes an idle one of a socket that has sent its ticket. */
   constructor(id: ProxyId, worker: number, socket: StreamSocket, around: RelaySurroundings, owner: ClientProxyOwner) {
@@ -89,7 +88,6 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
     if (received === 0) return;
     if (received < 0) return this.close();
     try {
-      if (isStartNotices(this.around.frames.frame)) return this.#startNotices();
       decodeStartReq(this.around.frames.frame, req);
       if (req.session !== this.session + 1) throw new ProtocolError(`Session ${req.session} after ${this.session}`);
     } catch (error) {
@@ -109,16 +107,6 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
       this.#connector.start(target, this);
     }
     if (this.state === "starting") this.pumpSession();
-  }
-
-  #startNotices(): void {
-    decodeStartNoticesReq(this.around.frames.frame);
-    // it is of a former ctl_conn, and its notices would reach the ProxyConns of this one
-    if (this.isOrphaned) return this.close();
-    encodeStartNoticesRsp(rspFrame, this.owner.relays);
-    if (!this.around.frames.send(this.socket, rspBytes)) return this.close();
-    const socket = this.release();
-    if (socket !== null) this.owner.onStartNotices(this, socket);
   }
 
   /** While connecting, payload stays in the socket; an error ends the attempt. */
@@ -190,21 +178,22 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
   }
 
   /**
-   * What was told of the last session may be lost, and it is told again: the server would wait for ever for the end of a
-   * session that has ended here. What it has heard already names a session that is over, and is ignored.
+   * The start of a session may be on its way, which is served. What was told of the last session may be lost, and then the
+   * server waits for its end, which the end of this connection tells.
    */
-  tellAgain(): void {
-    if (this.state !== "idle" || this.session === 0) return;
-    if (this.wasReset) this.owner.reset(this.id, this.session, this.relay.out.moved);
-    else this.owner.shutdownPeer(this.id, this.session, this.relay.out.moved, false);
-    this.owner.free(this.id, this.session);
+  protected override onOrphaned(): void {
+    this.around.loop.setTimer(this.#farewell = new Timer(this), FAREWELL_MS);
   }
 
-  /** The start of a session may be on its way, which is served; the server closes this ProxyConn when it knows as well. */
-  protected override onOrphaned(): void {}
+  /** No session has come. */
+  onTimer(): void {
+    if (this.state === "idle") this.takeLeave();
+  }
 
   /** It is closed. */
   protected override onClosed(): void {
+    if (this.#farewell !== null) this.around.loop.timers.clear(this.#farewell);
+    this.#farewell = null;
     this.#cancelConnector();
     this.owner.onProxyClosed(this);
   }

@@ -40,6 +40,8 @@ export interface ProxyRequest {
   readonly proxy: ProxyId;
   /** The server's relay Worker that waits for it. */
   readonly worker: number;
+  /** Whether it shall be a notice connection. */
+  readonly notices: boolean;
   /** Its ticket. */
   readonly ticket: Ticket;
   /** Until when trying is worth it, in ms of the loop's clock. */
@@ -50,16 +52,12 @@ export interface ProxyRequest {
 export class ProxyConnector implements Task, TimerTarget {
   /** Kept by the loop. */
   queued: boolean = false;
-  /** The number of the ProxyConn to be. */
-  readonly proxy: ProxyId;
-  /** The server's relay Worker that waits for it. */
-  readonly worker: number;
+  /** What the server asks for. */
+  readonly request: ProxyRequest;
   readonly #loop: EventLoop;
   readonly #address: SocketAddress;
-  readonly #ticket: Ticket;
   readonly #events: ProxyConnectorEvents;
   readonly #timer = new Timer(this);
-  readonly #deadline: number;
   #socket: StreamSocket | null = null;
 
   /**
@@ -70,19 +68,11 @@ export class ProxyConnector implements Task, TimerTarget {
    * @param address The server's proxy port.
    * @param events Who hears how it went.
    */
-  constructor(
-    loop: EventLoop,
-    { proxy, worker, ticket, deadline }: ProxyRequest,
-    address: SocketAddress,
-    events: ProxyConnectorEvents,
-  ) {
+  constructor(loop: EventLoop, request: ProxyRequest, address: SocketAddress, events: ProxyConnectorEvents) {
     this.#loop = loop;
-    this.proxy = proxy;
-    this.worker = worker;
+    this.request = request;
     this.#address = address;
-    this.#ticket = ticket;
     this.#events = events;
-    this.#deadline = deadline;
   }
 
   /** Starts to connect. It may fail at once. */
@@ -91,7 +81,7 @@ export class ProxyConnector implements Task, TimerTarget {
     const begun = beginConnect(this.#loop, this.#address, this, prepare);
     if (typeof begun === "number") return this.#retry(begun);
     this.#socket = begun;
-    this.#loop.setTimer(this.#timer, this.#deadline - this.#loop.now);
+    this.#loop.setTimer(this.#timer, this.request.deadline - this.#loop.now);
   }
 
   /** The connection is there, or its error. */
@@ -101,7 +91,8 @@ export class ProxyConnector implements Task, TimerTarget {
     const code = takeSocketError(socket.fd);
     if (code !== 0) return this.#retry(code);
     // an empty send buffer takes 36 bytes whole
-    const greeting = encodePreambleAndMeta(this.worker, this.proxy, this.#ticket, scratch);
+    const { worker, proxy, ticket } = this.request;
+    const greeting = encodePreambleAndMeta(worker, proxy, ticket, scratch);
     const count = send(socket.fd, greeting);
     if (count !== greeting.length) return this.#retry(count < 0 ? -count : Errno.ENOBUFS);
     this.#socket = null;
@@ -112,7 +103,7 @@ export class ProxyConnector implements Task, TimerTarget {
   #retry(code: number): void {
     this.#socket?.close();
     this.#socket = null;
-    if (this.#loop.now + RETRY_MS < this.#deadline) return this.#loop.setTimer(this.#timer, RETRY_MS);
+    if (this.#loop.now + RETRY_MS < this.request.deadline) return this.#loop.setTimer(this.#timer, RETRY_MS);
     this.#loop.timers.clear(this.#timer);
     this.#events.onProxyFailed(this, errnoWords(code));
   }

@@ -19,7 +19,7 @@ export interface ProxyDialerEvents {
   /** Whether there is a ProxyConn of that number: a second one could not be told from it. */
   has(proxy: ProxyId): boolean;
   /** One is there, and its ticket is sent. */
-  onDialed(proxy: ProxyId, worker: number, socket: StreamSocket): void;
+  onDialed(request: ProxyRequest, socket: StreamSocket): void;
 }
 
 /** See the file's head. One thread. */
@@ -71,9 +71,9 @@ export class ProxyDialer implements ProxyConnectorEvents {
   }
 
   /** The server asks for a connection. */
-  request({ proxy, worker, ticket }: NeedProxyRecord): void {
+  request({ proxy, worker, notices, ticket }: NeedProxyRecord): void {
     if (this.#address === null || this.#requests.length >= MOST_CONNECTORS) return;
-    this.#requests.push({ proxy, worker, ticket, deadline: this.#around.loop.now + TICKET_MS });
+    this.#requests.push({ proxy, worker, notices, ticket, deadline: this.#around.loop.now + TICKET_MS });
     this.dial();
     if (this.#requests.length === 0) return;
     this.#shortage.log("warning", "Too few descriptors for another data connection; visitors wait", {
@@ -105,14 +105,14 @@ export class ProxyDialer implements ProxyConnectorEvents {
   }
 
   /** A connection is there. */
-  onProxyConnected({ proxy, worker }: ProxyConnector, socket: StreamSocket): void {
-    this.#connectors.delete(proxy);
-    this.#events.onDialed(proxy, worker, socket);
+  onProxyConnected({ request }: ProxyConnector, socket: StreamSocket): void {
+    this.#connectors.delete(request.proxy);
+    this.#events.onDialed(request, socket);
     this.dial();
   }
 
   /** The server will ask again if it still needs it. */
-  onProxyFailed({ proxy }: ProxyConnector, reason: string): void {
+  onProxyFailed({ request: { proxy } }: ProxyConnector, reason: string): void {
     this.#connectors.delete(proxy);
     const { counters } = this.#around;
     const isServed = counters[Count.proxyConnsOpened] > counters[Count.proxyConnsClosed];

@@ -9,29 +9,18 @@ import { limitBuffers } from "../../relay/buffers.ts";
 import { RelayCounters, type TunnelRow } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
-import {
-  kindOf,
-  NO_CONTROL,
-  readNeedProxy,
-  readServerUp,
-  readSession,
-  readTotal,
-  RecordKind,
-  sendEnd,
-  sendFree,
-  strayRecord,
-} from "../../relay/records.ts";
+import { kindOf, readNeedProxy, readServerUp, RecordKind, strayRecord } from "../../relay/records.ts";
 import { PeerSweep } from "../../relay/peer_sweep.ts";
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
 import { ClientNotices } from "./client_notices.ts";
-import { ClientProxyConn, type ClientProxyNotices, type ClientProxyOwner } from "./client_proxy_conn.ts";
+import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
 import { LocalTarget } from "./local_target.ts";
 import { LoopWatch } from "./loop_watch.ts";
+import type { ProxyRequest } from "./proxy_connector.ts";
 import { ProxyDialer, type ProxyDialerEvents } from "./proxy_dialer.ts";
 import {
   addressesOf,
-  CONTROL,
   type GateMessage,
   type RelayConfig,
   type ResolvedMessage,
@@ -44,7 +33,6 @@ import {
 const DRAIN_GRACE_MS = 300;
 
 class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
-  readonly relays: number;
   readonly #context: ReactorContext;
   readonly #around: RelaySurroundings;
   readonly #drain: DrainWatch;
@@ -63,7 +51,6 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
-    this.relays = config.relays;
     this.#targets = config.locals.map((plan, place) => {
       const { name, local, fixed } = plan;
       let limit: LogLimit | null = null;
@@ -82,7 +69,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     limitBuffers(config.bufferLimit);
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, this);
-    this.#notices = new ClientNotices(this.#around, noticesByCtlConn(context), this.#proxies);
+    this.#notices = new ClientNotices(this.#around, this.#proxies);
     this.#drain = new DrainWatch(context, counters, () => this.#around.lingering.size, DRAIN_GRACE_MS);
     new PeerSweep(context);
     new HalfCloseWatch(context, config.halfCloseTimeoutMs);
@@ -98,14 +85,6 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
         return this.#onControlLost();
       case RecordKind.NEED_PROXY:
         return this.#dialer.request(readNeedProxy(words, at));
-      case RecordKind.SHUTDOWN_PEER: {
-        const { proxy, session } = readSession(words, at);
-        return this.#proxies.get(proxy)?.onShutdownPeer(session, readTotal(words, at));
-      }
-      case RecordKind.RESET_SESSION: {
-        const { proxy, session } = readSession(words, at);
-        return this.#proxies.get(proxy)?.onResetPeer(session, readTotal(words, at));
-      }
       default:
         throw strayRecord(words, at);
     }
@@ -115,7 +94,8 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     return this.#proxies.has(proxy);
   }
 
-  onDialed(id: ProxyId, worker: number, socket: StreamSocket): void {
+  onDialed({ proxy: id, worker, notices }: ProxyRequest, socket: StreamSocket): void {
+    if (notices) return this.#notices.add(id, worker, socket);
     const proxy = new ClientProxyConn(id, worker, socket, this.#around, this);
     this.#proxies.set(id, proxy);
     this.#around.loop.enqueue(proxy);
@@ -127,10 +107,6 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     const proxies = [...this.#proxies.values()];
     this.#proxies.clear();
     for (const proxy of proxies) proxy.orphan();
-  }
-
-  onStartNotices(proxy: ClientProxyConn, socket: StreamSocket): void {
-    this.#notices.start(proxy, socket);
   }
 
   borrowConnector(): LocalConnector {
@@ -186,20 +162,6 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   dispose(): void {
     for (const proxy of this.#proxies.values()) proxy.leave();
   }
-}
-
-function noticesByCtlConn({ mailbox }: ReactorContext): ClientProxyNotices {
-  return {
-    shutdownPeer(proxy, session, total) {
-      sendEnd(mailbox, CONTROL, RecordKind.SHUTDOWN_PEER, NO_CONTROL, proxy, session, total);
-    },
-    reset(proxy, session, total) {
-      sendEnd(mailbox, CONTROL, RecordKind.RESET_SESSION, NO_CONTROL, proxy, session, total);
-    },
-    free(proxy, session) {
-      sendFree(mailbox, CONTROL, NO_CONTROL, proxy, session);
-    },
-  };
 }
 
 serveReactor((context, config) => new ClientRelay(context, config as RelayConfig));

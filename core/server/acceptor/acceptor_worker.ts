@@ -17,8 +17,10 @@ import { kindOf, RecordKind, sendPublicConn, strayRecord } from "../../relay/rec
 import { paceFromAfar, unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import { AddressFilter } from "../policy/address_filter.ts";
+import { ClientLoads } from "../client_loads.ts";
 import { ConnectionCounts, Held, type PortPlace, portPlaceOf } from "../connection_counts.ts";
 import { TokenShares } from "../token_shares.ts";
+import { Dealer } from "./dealer.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
 import {
   type ListenRangeRecord,
@@ -72,9 +74,9 @@ class ServerAcceptor implements Reactor {
   /** Of all ports of a grant, by its id: each port has a limit of its own in front of it, which goes with it. */
   readonly #refusals: readonly LogLimit[];
   readonly #room: WaitingRoom;
+  readonly #dealer: Dealer;
   /** PublicConns that were dealt out, modulo 2^32. */
   #dealt = 0;
-  #nextRelay = 0;
 
   constructor(context: ReactorContext, config: AcceptorConfig) {
     this.#context = context;
@@ -88,6 +90,7 @@ class ServerAcceptor implements Reactor {
     this.#shortage = shortageLog(context);
     this.#refusals = config.rules.map(() => new LogLimit(context, { lines: REFUSAL_LINES }));
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
+    this.#dealer = new Dealer(new ClientLoads(config.loads), config.relays, config.poolCount);
   }
 
   onRecord(_from: number, words: Int32Array, at: number): void {
@@ -150,6 +153,7 @@ class ServerAcceptor implements Reactor {
     };
     this.#counts.count(Held.PORTS, grant, 1);
     this.#doors.set(tunnelId, door);
+    this.#dealer.open(control);
     sendListening(this.#context.mailbox, CONTROL, tunnelId, opened, 0);
   }
 
@@ -186,13 +190,13 @@ class ServerAcceptor implements Reactor {
   }
 
   #deal(fd: Descriptor, { control, tunnel, row, place }: Door): void {
+    const relay = this.#dealer.deal(control);
     if (this.#context.logs("debug")) {
       const peer = formatAddress(lastAddress());
-      this.#context.log("debug", "Visitor has come", { peer, client: control, tunnel, relay: this.#nextRelay });
+      this.#context.log("debug", "Visitor has come", { peer, client: control, tunnel, relay });
     }
-    sendPublicConn(this.#context.mailbox, FIRST_RELAY + this.#nextRelay, fd, control, tunnel, row, place);
+    sendPublicConn(this.#context.mailbox, FIRST_RELAY + relay, fd, control, tunnel, row, place);
     this.#dealt = (this.#dealt + 1) | 0;
-    this.#nextRelay = (this.#nextRelay + 1) % this.#config.relays;
   }
 
   #unlisten(tunnelId: number): void {
@@ -201,6 +205,7 @@ class ServerAcceptor implements Reactor {
     door.acceptor.close();
     door.refusals.close();
     this.#doors.delete(tunnelId);
+    this.#dealer.close(door.control);
     this.#counts.count(Held.PORTS, door.grant, -1);
     sendUnlistened(this.#context.mailbox, CONTROL, tunnelId);
   }

@@ -37,6 +37,8 @@ export interface Control {
   readonly grant: Grant;
   /** Tells a client that returns. */
   readonly instance: string;
+  /** How many relay Workers it has. */
+  readonly workers: number;
   /** Where it connected from, for people. */
   readonly address: string;
   /** Its TunnelMap. */

@@ -25,16 +25,11 @@ export interface ControlMapActions {
   listen(tunnel: Tunnel, control: Control): void;
   /** Closes a public port. */
   unlisten(tunnel: Tunnel): void;
-  /** A notice of a client for the relay Worker that has the ProxyConn. */
-  forward(control: ControlId, message: SessionMessage): void;
   /** A tunnel has come up or gone down. */
   show(tunnel: Tunnel, up: boolean, fields: LogFields): void;
   /** Writes a line for people about a client of a token, or about a client's tunnel. */
   log(about: "client" | "tunnel", grant: Grant, message: string, fields: LogFields): void;
 }
-
-/** A message about one session. */
-export type SessionMessage = Extract<CtlMessage, { proxy: unknown; session: unknown }>;
 
 /** What every client is told. */
 export interface ControlMapOptions {
@@ -101,14 +96,14 @@ export class ControlMap {
   }
 
   /** Takes in a client; one that returns replaces itself, and so gets its ports back at once. */
-  add({ conn, grant, instance, program, address, proof }: LoggedIn): CtlConnOwner {
+  add({ conn, grant, instance, program, workers, address, proof }: LoggedIn): CtlConnOwner {
     const former = this.#instances.get(keyOf(grant, instance));
     if (former !== undefined) this.#end(former, "replaced by a new connection of the same client");
     const gone = this.#places.isFull(grant) ? this.#places.goneOf(grant) : null;
     if (gone !== null) this.#end(gone, "silent, and another client of its token has come");
     const { toldProxyPort, heartbeatIntervalMs, heartbeatTimeoutMs } = this.#options;
     const id = ++this.#lastControl as ControlId;
-    const control: Control = { id, conn, grant, instance, address, tunnels: new Map() };
+    const control: Control = { id, conn, grant, instance, workers, address, tunnels: new Map() };
     this.#controls.set(id, control);
     this.#places.take(control);
     this.#instances.set(keyOf(grant, instance), control);
@@ -144,10 +139,6 @@ export class ControlMap {
         return this.#openTunnel(control, message);
       case "CloseTunnel":
         return this.#closeTunnel(control, message.tunnel, message.reason);
-      case "NotifyProxyShutdownPeerConn":
-      case "FreeProxyConnReq":
-      case "ResetSession":
-        return this.#actions.forward(control.id, message);
       case "NewCtlReq":
       case "NewCtlProof":
       case "NewCtlChallenge":

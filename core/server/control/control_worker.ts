@@ -1,8 +1,6 @@
 // The control Worker of the server: ctl_conns, and the first bytes of ProxyConns. Payload never comes here.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
-import type { ControlId } from "../../protocol/ids.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
-import type { FrameWriter } from "../../protocol/frame_writer.ts";
 import type { ProxyMetaSet } from "../../protocol/preamble.ts";
 import type { Mailbox } from "../../reactor/mailbox.ts";
 import { LogLimit } from "../../reactor/log_limit.ts";
@@ -14,13 +12,9 @@ import {
   kindOf,
   readBadTicket,
   readNeedProxy,
-  readSession,
-  readTotal,
   RecordKind,
   sendClientUp,
   sendControlLost,
-  sendEnd,
-  sendFree,
   sendProxyConn,
   strayRecord,
 } from "../../relay/records.ts";
@@ -29,7 +23,7 @@ import { readListening, readUnlisten, sendListen, sendListenRange, sendUnlisten 
 import { ConnectionCounts, Held } from "../connection_counts.ts";
 import type { Grant } from "../policy/grant.ts";
 import { TokenShares } from "../token_shares.ts";
-import { ControlMap, type ControlMapActions, type SessionMessage } from "./control_map.ts";
+import { ControlMap, type ControlMapActions } from "./control_map.ts";
 import { Entrance, type EntranceEvents } from "./entrance.ts";
 import type { LoggedIn } from "./login.ts";
 import { ACCEPTOR, type ControlConfig, FIRST_RELAY, MOST_TUNNELS } from "../worker_config.ts";
@@ -81,9 +75,9 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     return true;
   }
 
-  announce({ id, grant }: Control): void {
+  announce({ id, grant, workers }: Control): void {
     this.#counts.count(Held.CLIENTS, grant.id, 1);
-    this.#tellRelays((mailbox, relay) => sendClientUp(mailbox, relay, id, grant.id));
+    this.#tellRelays((mailbox, relay) => sendClientUp(mailbox, relay, id, grant.id, workers));
   }
 
   withdraw({ id, grant }: Control): void {
@@ -118,23 +112,6 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     this.#lines[id][about].log("info", message, fields);
   }
 
-  forward(control: ControlId, message: SessionMessage): void {
-    const { mailbox } = this.#context;
-    const { proxy, session } = message;
-    // relay Workers number their ProxyConns so that the remainder names the Worker
-    const relay = FIRST_RELAY + proxy % this.#config.relays;
-    switch (message.type) {
-      case "NotifyProxyShutdownPeerConn":
-        return sendEnd(mailbox, relay, RecordKind.SHUTDOWN_PEER, control, proxy, session, message.total);
-      case "FreeProxyConnReq":
-        return sendFree(mailbox, relay, control, proxy, session);
-      case "ResetSession":
-        return sendEnd(mailbox, relay, RecordKind.RESET_SESSION, control, proxy, session, message.total);
-      default:
-        return message satisfies never;
-    }
-  }
-
   onRecord(_from: number, words: Int32Array, at: number): void {
     switch (kindOf(words, at)) {
       case RecordKind.LISTENING: {
@@ -144,29 +121,16 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
       case RecordKind.UNLISTENED:
         return this.#controls.onUnlistened(readUnlisten(words, at));
       case RecordKind.NEED_PROXY: {
-        const { control, worker, proxy, ticket } = readNeedProxy(words, at);
-        return this.#writerTo(control)?.appendNeedProxy(worker, proxy, ticket);
-      }
-      case RecordKind.SHUTDOWN_PEER: {
-        const { control, proxy, session } = readSession(words, at);
-        return this.#writerTo(control)?.appendShutdownPeer(proxy, session, readTotal(words, at));
-      }
-      case RecordKind.RESET_SESSION: {
-        const { control, proxy, session } = readSession(words, at);
-        return this.#writerTo(control)?.appendResetSession(proxy, session, readTotal(words, at));
+        const { control, worker, notices, proxy, ticket } = readNeedProxy(words, at);
+        const conn = this.#controls.get(control)?.conn;
+        conn?.writer.appendNeedProxy(worker, notices, proxy, ticket);
+        return conn?.flushSoon();
       }
       case RecordKind.BAD_TICKET:
         return this.#entrance.onBadTicket(readBadTicket(words, at));
       default:
         throw strayRecord(words, at);
     }
-  }
-
-  /** What is appended leaves at the end of this turn; nothing for a client that has gone. */
-  #writerTo(control: ControlId): FrameWriter | undefined {
-    const conn = this.#controls.get(control)?.conn;
-    conn?.flushSoon();
-    return conn?.writer;
   }
 
   onMessage(): void {}

@@ -23,6 +23,8 @@ export interface LoggedIn {
   readonly instance: string;
   /** Name and version of its program. */
   readonly program: string;
+  /** How many relay Workers it has. */
+  readonly workers: number;
   /** Where it connected from. */
   readonly address: string;
   /** The server's proof for NewCtlRsp, empty without a token. */
@@ -61,6 +63,7 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
   readonly #events: LoginEvents;
   #greeting: Greeting | null = null;
   #program = "";
+  #workers = 1;
   /** Has come, and is not looked at yet. */
   #answer: NewCtlProof | null = null;
   /** It has been compared, and the answer waits. */
@@ -117,7 +120,7 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
     else throw new ProtocolError(`${message.type} before the login`);
   }
 
-  #challenge({ version, nonce, instance, program }: NewCtlReq): void {
+  #challenge({ version, nonce, instance, program, workers }: NewCtlReq): void {
     if (version !== PROTOCOL_VERSION) {
       return this.#refuse(`This server speaks protocol version ${PROTOCOL_VERSION}, the client ${version}`);
     }
@@ -127,6 +130,7 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
     const serverNonce = newNonce();
     this.#greeting = { version, clientNonce: nonce, serverNonce, instance };
     this.#program = program;
+    this.#workers = workers;
     this.#events.onLoginBegun(this);
     const auth = this.#demandsToken ? "token" : "none";
     this.#conn.send({ type: "NewCtlChallenge", version: PROTOCOL_VERSION, nonce: serverNonce, auth });
@@ -168,6 +172,7 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
       grant,
       instance: greeting.instance,
       program: this.#program,
+      workers: this.#workers,
       address: formatAddress(this.#address),
       proof,
     });

@@ -3,9 +3,9 @@ import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import { LinkedList } from "../../reactor/linked_list.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
-import type { Notices } from "../../relay/proxy_conn.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { PortPlace } from "../connection_counts.ts";
+import type { Lanes } from "../spread.ts";
 import type { TokenAccount } from "../token_shares.ts";
 import type { PublicConn, PublicConnOwner } from "./public_conn.ts";
 import { ServerNotices, type ServerNoticesOwner } from "./server_notices.ts";
@@ -22,15 +22,29 @@ const PUBLIC_WAIT_MS = 15_000;
 const FREE_MS = 15_000;
 /** Most ProxyConns that a client is asked for at a time. */
 const MOST_TICKETS = 256;
+/** With more ProxyConns than so many, a client has some on another one of its relay Workers. */
+const ON_ONE_LANE = 8;
+
+/** How a relay Worker serves a client. */
+export interface PoolPlan {
+  /** ProxyConns that it keeps ready. */
+  readonly keep: number;
+  /** How many relay Workers the server has. */
+  readonly relays: number;
+  /** The ways to the client's relay Workers. */
+  readonly lanes: Lanes;
+}
 
 /** What a pool needs of its Worker. */
 export interface ProxyPoolOwner {
-  /** Asks the client for a ProxyConn. */
-  request(pool: ProxyPool): void;
+  /** Asks the client for a ProxyConn or a notice connection. */
+  request(pool: ProxyPool, notices: boolean, lane: number): void;
   /** The pool has something that may expire, and is to be swept. */
   watch(pool: ProxyPool): void;
   /** A PublicConn is about to be closed because no ProxyConn came for it in time. */
   onGivenUp(pool: ProxyPool, conn: PublicConn): void;
+  /** A PublicConn of this client is closed. */
+  onPublicClosed(pool: ProxyPool): void;
 }
 
 /** See the file's head. One thread. */
@@ -43,8 +57,10 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
   readonly #loop: EventLoop;
   readonly #owner: ProxyPoolOwner;
   readonly #notices: ServerNotices;
-  readonly #poolCount: number;
+  readonly #plan: PoolPlan;
   readonly #proxies = new Map<ProxyId, ServerProxyConn>();
+  /** Have come before the notice connection of their lane. */
+  readonly #early = new LinkedList<ServerProxyConn>();
   /** Used last first, so that the surplus grows old at the front. */
   readonly #idle = new LinkedList<ServerProxyConn>();
   /** Finished here, and not yet freed by the client; in the order of finishing. */
@@ -52,6 +68,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
   readonly #queue = new VisitorQueue();
   /** ProxyConns that were asked for and are not here yet. */
   #asked = 0;
+  /** The lane of the next one. */
+  #lane = 0;
   #lost = false;
 
   /** Makes an empty pool and asks for the first ProxyConns. */
@@ -59,23 +77,27 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     control: ControlId,
     account: TokenAccount,
     around: RelaySurroundings,
-    byCtlConn: Notices,
     owner: ProxyPoolOwner,
-    poolCount: number,
+    plan: PoolPlan,
   ) {
     this.control = control;
     this.account = account;
     this.#around = around;
     this.#loop = around.loop;
     this.#owner = owner;
-    this.#notices = new ServerNotices(around, byCtlConn, account, this);
-    this.#poolCount = poolCount;
+    this.#notices = new ServerNotices(around, plan.relays, plan.lanes.stride, account, this);
+    this.#plan = plan;
     this.#ask();
   }
 
   /** How many PublicConns wait. */
   get waiting(): number {
     return this.#queue.length;
+  }
+
+  /** See {@linkcode Lanes}. */
+  get stride(): number {
+    return this.#plan.lanes.stride;
   }
 
   /** The ctl_conn is gone. */
@@ -141,22 +163,42 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
   /** A PublicConn is closed. */
   onPublicClosed(place: PortPlace): void {
     this.account.publicClosed(place);
+    this.#owner.onPublicClosed(this);
   }
 
   /** Takes in a connection that has shown its ticket. */
-  add(id: ProxyId, socket: StreamSocket): void {
+  add(id: ProxyId, notices: boolean, socket: StreamSocket): void {
+    if (notices) return this.#notices.add(id, socket);
     this.#asked--;
     if (this.waiting === 0 && !this.account.mayKeepSpare) {
       // not even asked for again before the next sweep: there is no room for it
+      this.#notices.unuse(id);
       this.#owner.watch(this);
       return socket.close();
     }
     const proxy = new ServerProxyConn(id, socket, this.#around, this);
     this.#proxies.set(id, proxy);
-    this.onIdle(proxy);
+    if (this.#notices.standBeside(id)) this.onIdle(proxy);
+    else {
+      this.#early.push(proxy);
+      this.#owner.watch(this);
+    }
     this.#loop.enqueue(proxy);
     // a crowd needs more than may be asked for at a time
     this.#ask();
+  }
+
+  /** Those that have come before it may be used now. */
+  onNoticesUp(lane: number): void {
+    for (let proxy = this.#early.first; proxy !== null;) {
+      const next: ServerProxyConn | null = proxy.after;
+      if (this.#notices.laneOf(proxy.id) === lane) {
+        this.#early.remove(proxy);
+        this.onIdle(proxy);
+      }
+      // what was next may be gone by now, with all others behind it
+      proxy = next?.list === this.#early ? next : null;
+    }
   }
 
   /** An idle ProxyConn serves the PublicConn whose turn it is. */
@@ -164,15 +206,12 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     this.#unfreed.remove(proxy);
     if (proxy.socket.failed || proxy.socket.hungUp) return proxy.close();
     const conn = this.#queue.next();
-    if (conn !== null) {
-      if (this.#startOn(proxy, conn)) return;
+    if (conn === null) {
+      this.#idle.push(proxy);
+      if (this.#idle.length > this.#plan.keep) this.#owner.watch(this);
+    } else if (!this.#startOn(proxy, conn)) {
       this.#queue.putBack(conn);
       this.#ask();
-    } else if (this.#notices.lacks(proxy)) {
-      this.#notices.start(proxy);
-    } else {
-      this.#idle.push(proxy);
-      if (this.#idle.length > this.#poolCount) this.#owner.watch(this);
     }
   }
 
@@ -195,7 +234,12 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
   onProxyClosed(proxy: ServerProxyConn): void {
     this.#proxies.delete(proxy.id);
     proxy.list?.remove(proxy);
-    if (!this.#lost) this.#ask();
+    this.#unuse(proxy.id);
+    this.#ask();
+  }
+
+  #unuse(id: ProxyId): void {
+    if (this.#notices.unuse(id)) this.#owner.watch(this);
   }
 
   /** Tells the client the end of a direction. */
@@ -208,15 +252,21 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     this.#notices.reset(proxy, session, total);
   }
 
+  /** Asks for a notice connection. */
+  onNoticesNeeded(lane: number): void {
+    if (!this.#lost) this.#owner.request(this, true, lane);
+  }
+
   /** The sessions that relied on the notices end by FIN, and their ProxyConns are not used again. */
-  onNoticesLost(isConcerned: (proxy: ProxyId) => boolean): void {
-    for (const proxy of [...this.#proxies.values()]) if (isConcerned(proxy.id)) proxy.orphan();
+  onNoticesLost(lane: number): void {
+    for (const proxy of [...this.#proxies.values()]) if (this.#notices.laneOf(proxy.id) === lane) proxy.orphan();
   }
 
   /** Asks for as many as wait, plus the ones kept ready while the token may have more. */
   #ask(): void {
     if (this.#lost) return;
-    let ready = this.#poolCount - this.#idle.length;
+    const free = this.#idle.length + this.#early.length;
+    let ready = this.#plan.keep - free;
     if (ready > 0 && !this.account.mayKeepSpare) {
       ready = 0;
       this.#owner.watch(this);
@@ -224,20 +274,34 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     const wanted = Math.min(this.#queue.length + ready, MOST_TICKETS);
     while (this.#asked < wanted) {
       this.#asked++;
-      this.#owner.request(this);
+      const lane = this.#nextLane();
+      this.#notices.use(lane);
+      this.#owner.request(this, false, lane);
     }
   }
 
-  /** Another ProxyConn is asked for, if it is still needed. */
-  onTicketExpired(): void {
+  /** The first lane is enough for few ProxyConns; when there are more, all Workers of the client shall have some. */
+  #nextLane(): number {
+    const lanes = Math.min(this.#plan.lanes.most, Math.ceil((this.#proxies.size + this.#asked) / ON_ONE_LANE));
+    if (++this.#lane >= lanes) this.#lane = 0;
+    return this.#lane;
+  }
+
+  /** Another one is asked for, if it is still needed. */
+  onTicketExpired(id: ProxyId, notices: boolean): void {
+    if (notices) return this.#notices.onTicketExpired(id);
     this.#asked--;
+    this.#unuse(id);
     this.#ask();
   }
 
   /** Closes the surplus, gives up PublicConns that have waited too long, and ProxyConns that nobody frees. */
   sweep(now: number): boolean {
     const idle = this.#idle;
-    while (idle.length > this.#poolCount && now - idle.first!.idleSince > SURPLUS_IDLE_MS) idle.first!.close();
+    const { keep } = this.#plan;
+    while (idle.length > keep && now - idle.first!.idleSince > SURPLUS_IDLE_MS) idle.first!.close();
+    const early = this.#early;
+    while (early.first !== null && now - early.first.idleSince > SURPLUS_IDLE_MS) early.first.close();
     for (;;) {
       const conn = this.#queue.expired(now - PUBLIC_WAIT_MS);
       if (conn === null) break;
@@ -246,8 +310,9 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     }
     this.#closeUnfreed(now);
     this.#ask();
-    const isShort = idle.length + this.#asked < this.#poolCount;
-    return isShort || this.waiting > 0 || idle.length > this.#poolCount || this.#unfreed.length > 0;
+    const isShort = idle.length + early.length + this.#asked < keep;
+    const hasUnused = this.#notices.sweep(now);
+    return isShort || hasUnused || this.waiting > 0 || idle.length > keep || early.length + this.#unfreed.length > 0;
   }
 
   /** What the client's kernel has taken arrives without the ProxyConn; as long as it takes more, the session goes on there. */

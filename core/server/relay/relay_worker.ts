@@ -11,8 +11,8 @@ import { RelayCounters } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
 import { PeerSweep } from "../../relay/peer_sweep.ts";
-import type { Notices } from "../../relay/proxy_conn.ts";
 import {
+  type ClientUpRecord,
   kindOf,
   type ProxyConnRecord,
   type PublicConnRecord,
@@ -20,17 +20,15 @@ import {
   readControlLost,
   readProxyConn,
   readPublicConn,
-  readSession,
-  readTotal,
   RecordKind,
   sendBadTicket,
-  sendEnd,
   sendNeedProxy,
-  type SessionRecord,
   strayRecord,
 } from "../../relay/records.ts";
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
+import { ClientLoads } from "../client_loads.ts";
 import { ConnectionCounts, type PortPlace } from "../connection_counts.ts";
+import { idleShare, lanesOf } from "../spread.ts";
 import { TokenAccount, TokenShares } from "../token_shares.ts";
 import { ProxyPool, type ProxyPoolOwner } from "./proxy_pool.ts";
 import { PublicConn } from "./public_conn.ts";
@@ -54,6 +52,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
   readonly #room: WaitingRoom;
   readonly #counts: ConnectionCounts;
   readonly #shares: TokenShares;
+  readonly #loads: ClientLoads;
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
@@ -65,10 +64,16 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     this.#counts = new ConnectionCounts(config.grants, config.counts);
     this.#shares = new TokenShares(config.shares, this.#counts);
     this.#sweep = new Sweep(context.loop);
-    // numbers tell the control Worker which relay Worker has the ProxyConn: see `forward` there
-    this.#tickets = new Tickets(context.loop, config.index, config.relays, this.#sweep, (control, proxy, ticket) => {
-      sendNeedProxy(context.mailbox, CONTROL, control, proxy, config.index, ticket);
-    });
+    this.#loads = new ClientLoads(config.loads);
+    this.#tickets = new Tickets(
+      context.loop,
+      config.index,
+      config.relays,
+      this.#sweep,
+      (control, proxy, notices, ticket) => {
+        sendNeedProxy(context.mailbox, CONTROL, control, proxy, config.index, notices, ticket);
+      },
+    );
     this.#drain = new DrainWatch(context, counters, () => this.#waiting() + this.#around.lingering.size);
     this.#givenUp = new LogLimit(context, { lines: GIVEN_UP_LINES });
     new PeerSweep(context);
@@ -87,32 +92,13 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
         return this.#onPublicConn(readPublicConn(words, at));
       case RecordKind.PROXY_CONN:
         return this.#onProxyConn(readProxyConn(words, at));
-      case RecordKind.CONTROL_UP: {
-        const { control, grant } = readClientUp(words, at);
-        return this.#onControlUp(control, grant);
-      }
+      case RecordKind.CONTROL_UP:
+        return this.#onControlUp(readClientUp(words, at));
       case RecordKind.CONTROL_LOST:
         return this.#onControlLost(readControlLost(words, at));
-      case RecordKind.SHUTDOWN_PEER: {
-        const record = readSession(words, at);
-        return this.#proxy(record)?.onShutdownPeer(record.session, readTotal(words, at));
-      }
-      case RecordKind.FREE_PROXY: {
-        const record = readSession(words, at);
-        return this.#proxy(record)?.onFree(record.session);
-      }
-      case RecordKind.RESET_SESSION: {
-        const record = readSession(words, at);
-        return this.#proxy(record)?.onResetPeer(record.session, readTotal(words, at));
-      }
       default:
         throw strayRecord(words, at);
     }
-  }
-
-  /** A client's notice names a ProxyConn of its own, or nothing happens. */
-  #proxy({ control, proxy }: SessionRecord) {
-    return this.#pools.get(control)?.proxy(proxy);
   }
 
   #onPublicConn({ fd, control, tunnel, row, place }: PublicConnRecord): void {
@@ -122,6 +108,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     if (pool === undefined) {
       // its client left while the connection was on its way here
       socket.reset();
+      this.#loads.count(control, -1);
       return this.#counts.closed(place as PortPlace);
     }
     new PublicConn(socket, tunnel, row, place as PortPlace, this.#context.loop.now, pool, this.#onWaiting);
@@ -131,31 +118,19 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
   readonly #onWaiting = (change: 1 | -1): void => this.#room.count(this.#config.index, change);
 
   #onProxyConn({ fd, proxy, ticket }: ProxyConnRecord): void {
-    const pool = this.#tickets.redeem(proxy, ticket);
-    if (pool === null) {
+    const asked = this.#tickets.redeem(proxy, ticket);
+    if (asked === null) {
       sendBadTicket(this.#context.mailbox, CONTROL, fd);
       return this.#context.log("debug", "Data connection is refused", { reason: "no such ticket", proxy });
     }
-    pool.add(proxy, new StreamSocket(this.#context.loop, fd));
+    asked.holder.add(proxy, asked.notices, new StreamSocket(this.#context.loop, fd));
   }
 
-  #onControlUp(control: ControlId, grant: number): void {
-    const { poolCount } = this.#config;
-    const notices = this.#noticesOf(control);
+  #onControlUp({ control, grant, workers }: ClientUpRecord): void {
+    const { index, relays, poolCount } = this.#config;
     const account = new TokenAccount(grant, this.#counts, this.#shares);
-    this.#pools.set(control, new ProxyPool(control, account, this.#around, notices, this, poolCount));
-  }
-
-  #noticesOf(control: ControlId): Notices {
-    const { mailbox } = this.#context;
-    return {
-      shutdownPeer(proxy, session, total) {
-        sendEnd(mailbox, CONTROL, RecordKind.SHUTDOWN_PEER, control, proxy, session, total);
-      },
-      reset(proxy, session, total) {
-        sendEnd(mailbox, CONTROL, RecordKind.RESET_SESSION, control, proxy, session, total);
-      },
-    };
+    const plan = { keep: idleShare(control, index, relays, poolCount), relays, lanes: lanesOf(relays, workers) };
+    this.#pools.set(control, new ProxyPool(control, account, this.#around, this, plan));
   }
 
   #onControlLost(control: ControlId): void {
@@ -166,8 +141,12 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     this.#sweep.forget(pool);
   }
 
-  request(pool: ProxyPool): void {
-    this.#tickets.issue(pool);
+  request(pool: ProxyPool, notices: boolean, lane: number): void {
+    this.#tickets.issue(pool, notices, lane);
+  }
+
+  onPublicClosed({ control }: ProxyPool): void {
+    this.#loads.count(control, -1);
   }
 
   watch(pool: ProxyPool): void {

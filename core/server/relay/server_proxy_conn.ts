@@ -6,7 +6,6 @@ import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.t
 import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import {
   decodeStartRsp,
-  encodeStartNoticesReq,
   encodeStartReq,
   newStartRsp,
   PROXY_FRAME_BYTES,
@@ -134,18 +133,6 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     const shown = (address: SocketAddress | null) => address === null ? "unknown" : formatAddress(address);
     this.who = { client: this.owner.control, public: shown(port), visitor: shown(visitor) };
     this.debug("Session begins", "a visitor has come");
-  }
-
-  /**
-   * Makes a notice connection of it, while it is idle.
-   *
-   * @returns Its socket, or null when it is broken and now closed.
-   */
-  startNotices(): StreamSocket | null {
-    encodeStartNoticesReq(reqFrame);
-    if (this.around.frames.send(this.socket, reqBytes)) return this.release();
-    this.close();
-    return null;
   }
 
   /** Handles whatever has become ready. */
@@ -286,7 +273,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
 
   /** There will be no other session on it. */
   protected override onOrphaned(): void {
-    this.close();
+    this.takeLeave();
   }
 
   /** It is closed. */

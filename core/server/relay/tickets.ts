@@ -1,4 +1,4 @@
-// Tickets of one relay Worker: what was asked for, of which client, and until when. A ticket is good once, for its own ProxyConn.
+// Tickets of one relay Worker: what was asked for, of which client, and until when. A ticket is good once, for its own connection.
 import type { ControlId, ProxyId } from "../../protocol/ids.ts";
 import { newTicket, sameTicket, type Ticket } from "../../protocol/ticket.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
@@ -9,22 +9,29 @@ const TICKET_MS = 10_000;
 /** ProxyIds are u32. */
 const LAST_ID = 0xffff_ffff;
 
-/** Who waits for a ProxyConn. */
+/** Who waits for a connection. */
 export interface TicketHolder {
   /** The client that is asked. */
   readonly control: ControlId;
+  /** See `Lanes`. */
+  readonly stride: number;
   /** The client has gone: its tickets are worthless. */
   readonly isLost: boolean;
   /** Whether it has a ProxyConn of that number. */
   has(proxy: ProxyId): boolean;
   /** Nobody has come with the ticket. */
-  onTicketExpired(proxy: ProxyId): void;
+  onTicketExpired(proxy: ProxyId, notices: boolean): void;
 }
 
-interface Issued<Holder> {
+/** What was asked for. */
+export interface Issued<Holder> {
+  /** Who waits for it. */
   readonly holder: Holder;
+  /** Whether it shall be a notice connection. */
+  readonly notices: boolean;
+  /** What it has to show. */
   readonly ticket: Ticket;
-  /** In ms of the loop's clock. */
+  /** When it was asked for, in ms of the loop's clock. */
   readonly since: number;
 }
 
@@ -34,7 +41,7 @@ export class Tickets<Holder extends TicketHolder> implements Swept {
   readonly #index: number;
   readonly #relays: number;
   readonly #sweep: Sweep;
-  readonly #send: (control: ControlId, proxy: ProxyId, ticket: Ticket) => void;
+  readonly #send: (control: ControlId, proxy: ProxyId, notices: boolean, ticket: Ticket) => void;
   /** Oldest first. Those of a client that has gone stay until they expire. */
   readonly #issued = new Map<ProxyId, Issued<Holder>>();
   #last = 0;
@@ -53,7 +60,7 @@ export class Tickets<Holder extends TicketHolder> implements Swept {
     index: number,
     relays: number,
     sweep: Sweep,
-    send: (control: ControlId, proxy: ProxyId, ticket: Ticket) => void,
+    send: (control: ControlId, proxy: ProxyId, notices: boolean, ticket: Ticket) => void,
   ) {
     this.#loop = loop;
     this.#index = index;
@@ -62,34 +69,40 @@ export class Tickets<Holder extends TicketHolder> implements Swept {
     this.#send = send;
   }
 
-  /** Asks for a ProxyConn: the number that it will have. */
-  issue(holder: Holder): ProxyId {
+  /**
+   * Asks for a connection.
+   *
+   * @param holder Who waits for it.
+   * @param notices Whether it shall be a notice connection.
+   * @param lane Which relay Worker of the client shall have it, below the holder's stride.
+   */
+  issue(holder: Holder, notices: boolean, lane: number): void {
+    const { stride } = holder;
     let proxy: ProxyId;
     do {
-      this.#last = this.#last + 1 > LAST_ID / this.#relays - 2 ? 1 : this.#last + 1;
-      proxy = (this.#last * this.#relays + this.#index) as ProxyId;
+      this.#last = (this.#last + 1) * stride * this.#relays > LAST_ID - stride * this.#relays ? 1 : this.#last + 1;
+      proxy = ((this.#last * stride + lane) * this.#relays + this.#index) as ProxyId;
     } while (this.#issued.has(proxy) || holder.has(proxy));
     const ticket = newTicket();
-    this.#issued.set(proxy, { holder, ticket, since: this.#loop.now });
+    this.#issued.set(proxy, { holder, notices, ticket, since: this.#loop.now });
     this.#sweep.watch(this);
-    this.#send(holder.control, proxy, ticket);
-    return proxy;
+    this.#send(holder.control, proxy, notices, ticket);
   }
 
-  /** Takes a ticket in: whose it was, or null when there is no such ticket. */
-  redeem(proxy: ProxyId, ticket: Ticket): Holder | null {
+  /** Takes a ticket in: what was asked for, or null when there is no such ticket. */
+  redeem(proxy: ProxyId, ticket: Ticket): Issued<Holder> | null {
     const issued = this.#issued.get(proxy);
     if (issued === undefined || issued.holder.isLost || !sameTicket(issued.ticket, ticket)) return null;
     this.#issued.delete(proxy);
-    return issued.holder;
+    return issued;
   }
 
   /** Takes back what nobody has come with. */
   sweep(now: number): boolean {
-    for (const [proxy, { holder, since }] of this.#issued) {
+    for (const [proxy, { holder, notices, since }] of this.#issued) {
       if (now - since < TICKET_MS) break;
       this.#issued.delete(proxy);
-      if (!holder.isLost) holder.onTicketExpired(proxy);
+      if (!holder.isLost) holder.onTicketExpired(proxy, notices);
     }
     return this.#issued.size > 0;
   }

@@ -3,25 +3,25 @@
 
 import { FrameReader } from "../../../core/protocol/frame_reader.ts";
 import type { FrameSplitter } from "../../../core/protocol/frame_splitter.ts";
-import { FrameWriter } from "../../../core/protocol/frame_writer.ts";
-import type { CtlMessage } from "../../../core/protocol/messages.ts";
+import type { CtlMessage, Notice } from "../../../core/protocol/messages.ts";
 import { NoticeReader } from "../../../core/protocol/notice_reader.ts";
 import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
-import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "../../../core/protocol/wire.ts";
+import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN, NOTICE_TYPE_CODE } from "../../../core/protocol/wire.ts";
+import { bytesOf, noticeBytes } from "../../support/ctl_peer.ts";
 import type { Random } from "../../support/random.ts";
 import { anyMessage, noticeMessage } from "../messages.ts";
 import { bug, expectOneLine, randomOf, type Target } from "../target.ts";
 
 /** What a stream gave: its messages, and how it ended. */
 interface Outcome {
-  readonly messages: CtlMessage[];
+  readonly messages: (CtlMessage | Notice)[];
   /** Bytes that are in no message, or the refusal. */
   readonly end: string;
 }
 
 /** Reads a stream in pieces of the sizes that `nextPiece` gives, 1 up. */
-function read(reader: FrameSplitter<CtlMessage>, stream: Uint8Array, nextPiece: () => number): Outcome {
-  const messages: CtlMessage[] = [];
+function read(reader: FrameSplitter<CtlMessage | Notice>, stream: Uint8Array, nextPiece: () => number): Outcome {
+  const messages: (CtlMessage | Notice)[] = [];
   // the buffer doubles from 4 KiB; a limit below that leaves it at 4 KiB
   const most = reader.maxFrameBytes <= 4096 ? 4096 : MAX_FRAME_BYTES;
   try {
@@ -75,7 +75,7 @@ function expectLengths(stream: Uint8Array, limit: number, { messages, end }: Out
   }
 }
 
-function accepts(stream: Uint8Array, newReader: (random: Random) => FrameSplitter<CtlMessage>): boolean {
+function accepts(stream: Uint8Array, newReader: (random: Random) => FrameSplitter<CtlMessage | Notice>): boolean {
   const limit = randomOf(stream);
   const first = newReader(limit);
   const readerLike = () => {
@@ -98,19 +98,36 @@ function accepts(stream: Uint8Array, newReader: (random: Random) => FrameSplitte
     }
   }
   if (whole.messages.length > 0) {
-    const writer = new FrameWriter();
-    for (const message of whole.messages) writer.append(message);
-    const again = new FrameReader(MAX_FRAME_BYTES);
-    const rewritten = read(again, writer.bytes(), () => writer.length);
+    const bytes = joined(whole.messages.map(bytesOfAny));
+    const again = isNotice(whole.messages[0]) ? new NoticeReader() : new FrameReader(MAX_FRAME_BYTES);
+    const rewritten = read(again, bytes, () => bytes.length);
     expectSameOutcome({ messages: whole.messages, end: "0 bytes" }, rewritten, "and written again");
   }
   return whole.messages.length > 0 && whole.end === "0 bytes";
 }
 
-function streamOf(random: Random, messageOf: (random: Random) => CtlMessage): Uint8Array {
-  const writer = new FrameWriter();
-  do writer.append(messageOf(random)); while (random.chance(0.5));
-  return writer.bytes().slice();
+function isNotice(message: CtlMessage | Notice): message is Notice {
+  return message.type in NOTICE_TYPE_CODE;
+}
+
+function bytesOfAny(message: CtlMessage | Notice): Uint8Array {
+  return isNotice(message) ? noticeBytes(message) : bytesOf(message);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+function streamOf(random: Random, messageOf: (random: Random) => CtlMessage | Notice): Uint8Array {
+  const parts: Uint8Array[] = [];
+  do parts.push(bytesOfAny(messageOf(random))); while (random.chance(0.5));
+  return joined(parts);
 }
 
 /** The stream of a ctl_conn, before and after the login. */

@@ -13,7 +13,7 @@ import { bug, expectCleanPrototypes, expectOneLine, type Target } from "../targe
 const encoder = new TextEncoder();
 
 const FIELDS: Record<JsonMessage["type"], readonly string[]> = {
-  NewCtlReq: ["version", "nonce", "instance", "program"],
+  NewCtlReq: ["version", "nonce", "instance", "program", "workers"],
   NewCtlChallenge: ["version", "nonce", "auth"],
   NewCtlProof: ["auth", "proof"],
   NewCtlRsp: ["ok", "proof", "proxy_port", "heartbeat_timeout_ms", "control", "reason"],
