@@ -12,16 +12,18 @@ const AT_ONCE = 100;
 /** Of the first client; the others have none. */
 const TUNNELS = 1000;
 const TOKEN = "the token of all";
-const MEASURED_MS = 8000;
+const MEASURED_MS = 10_000;
 /** Generous: other programs may use the processor as well. */
 const MOST_CPU = 0.5;
-const MOST_BYTES_EACH = 32 << 10;
+const MOST_BYTES_EACH = 64 << 10;
 
 Deno.test("five thousand idle clients cost the server little more than their heartbeats", async () => {
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "cproxy-" });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
-  const rules = `tokens: [{name: all, token: ${TOKEN}, max_clients: ${2 * CLIENTS}}]\npool_count: 0\n`;
+  const rules = `tokens: [{name: all, token: ${TOKEN}, max_clients: ${
+    2 * CLIENTS
+  }}]\npool_count: 0\nheartbeat_timeout: 5m\n`;
   await Deno.writeTextFile(`${folder}/server.yaml`, rules, { mode: 0o600 });
   const { program, ctlPort } = stack.use(
     await startServer([`--config=${folder}/server.yaml`, "--drain_timeout=0s"]),
@@ -44,7 +46,7 @@ Deno.test("five thousand idle clients cost the server little more than their hea
     await first.send(newTunnelReq(tunnel, `tunnel ${tunnel}`, 0));
     assert((await first.next("NewTunnelRsp")).ok);
   }
-  // as real clients do; a third of heartbeat_timeout has not passed twice when this is over
+  // as real clients do; the server sends its own every heartbeat_interval, which is 10 s
   const beats = Promise.all(clients.map((client) => client.send({ type: "Heartbeat" })));
   const cpu = await cpuIn(program, MEASURED_MS);
   await beats;
