@@ -34,6 +34,7 @@ const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
 const SIOCOUTQ = 0x5411;
+const SIOCOUTQNSD = 0x894b;
 const MAX_ADDRESS = 128;
 /** Bytes of the name of a congestion control, with its final zero (TCP_CA_NAME_MAX). */
 const MAX_CONTROL_NAME = 16;
@@ -219,6 +220,18 @@ export function shutdownRead(fd: Descriptor): void {
 export function unsentBytes(fd: Descriptor): number {
   integer[0] = 0;
   return libc.ioctl(fd, SIOCOUTQ, integer) < 0 ? 0 : integer[0];
+}
+
+/**
+ * How many of the bytes written to a TCP socket have not even been sent once (SIOCOUTQNSD): its peer has no room for them, or
+ * the line has not.
+ *
+ * @param fd A TCP socket.
+ * @returns Bytes; 0 for any other socket, or on an error.
+ */
+export function waitingBytes(fd: Descriptor): number {
+  integer[0] = 0;
+  return libc.ioctl(fd, SIOCOUTQNSD, integer) < 0 ? 0 : integer[0];
 }
 
 /** Makes the close of a socket a reset (RST) that drops what was not sent (SO_LINGER with 0 s, socket(7)). */

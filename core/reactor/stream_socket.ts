@@ -97,6 +97,11 @@ export class StreamSocket implements Channel {
     return (this.#marks & FAILED) !== 0;
   }
 
+  /** It has not been closed here. */
+  get isOpen(): boolean {
+    return (this.#marks & OPEN) !== 0;
+  }
+
   /** Whether bytes can be read for certain: not only the end of the stream, or an error. */
   get hasInput(): boolean {
     return (this.#marks & (READABLE | HUNG_UP | FAILED)) === READABLE;

@@ -12,6 +12,7 @@ import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 import { NoticeConn } from "./notice_conn.ts";
 import { ProxyConn } from "./proxy_conn.ts";
+import { Tail } from "./tail.ts";
 
 /** How patient a {@linkcode PeerSweep} is. */
 export interface PeerPatience {
@@ -98,6 +99,8 @@ export class PeerSweep implements Task, TimerTarget {
     if (conn instanceof ProxyConn) {
       if (!this.#isGone(socket, this.#patience.payloadMs)) return;
       conn.fail({ side: socket === conn.socket ? "proxy" : "endpoint", code: Errno.ETIMEDOUT });
+    } else if (conn instanceof Tail) {
+      if (this.#isGone(socket, this.#patience.payloadMs)) conn.onPeerGone();
     } else if (conn instanceof NoticeConn) {
       if (this.#isGone(socket, this.#patience.noticesMs)) conn.onPeerGone();
     }

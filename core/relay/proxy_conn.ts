@@ -8,6 +8,7 @@ import { type ResetCause, SessionReset, type SessionResetHost } from "./session_
 import { Count, placeOf, type TunnelPlace, type TunnelRow } from "./counters.ts";
 import { Relay, type RelayFailure } from "./relay.ts";
 import type { RelaySurroundings } from "./surroundings.ts";
+import { closeBehindTail } from "./tail.ts";
 import type { LogFields } from "../reactor/log_record.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
@@ -206,8 +207,8 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     if (endpoint === null) return;
     this.endpoint = null;
     if (how === "linger") return this.around.lingering.reset(endpoint, this.onceEndpointClosed());
-    if (how === "reset") endpoint.reset();
-    else endpoint.close();
+    if (how === "end") return closeBehindTail(endpoint, this.onceEndpointClosed());
+    endpoint.reset();
     this.onEndpointClosed();
   }
 
@@ -347,7 +348,7 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     this.around.frames.forget(this.socket);
     this.#dropEndpoint("reset");
     // after a reset the other side may not have heard of it: to it, an end in order would be the end of the stream
-    if (this.#reset === null) this.socket.close();
+    if (this.#reset === null) closeBehindTail(this.socket, NOTHING);
     else this.around.lingering.reset(this.socket, NOTHING);
     this.around.counters[Count.proxyConnsClosed]++;
     this.onClosed();

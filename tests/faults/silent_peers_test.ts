@@ -9,7 +9,8 @@ import { PipePool } from "../../core/relay/pipe_pool.ts";
 import type { ProxyId, SessionNo } from "../../core/protocol/ids.ts";
 import type { LogFields } from "../../core/reactor/log_record.ts";
 import { Errno } from "../../ffi/errno.ts";
-import { localAddress } from "../../ffi/socket.ts";
+import type { Descriptor } from "../../ffi/descriptor.ts";
+import { localAddress, setLongestRepeat } from "../../ffi/socket.ts";
 import { portOf } from "../../ffi/socket_address.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { ignoreWithoutNetworks, LonelyHost } from "../support/network.ts";
@@ -71,6 +72,30 @@ testOnStage("a receiver that pauses before a stream of single bytes is not dead"
   }, "time passes");
   assert(scene.isUnderWay);
   stage.until(() => scene.user.read().count === sent, "everything is read in the end");
+  scene.dispose();
+});
+
+testOnStage("a visitor that pauses before the last bytes of a session that has ended gets them", (stage) => {
+  watchPeersOf(stage, []);
+  const fds: Descriptor[] = [];
+  const scene = new RelayingSession(stage, () => {
+    const { socket, peer } = stage.connect(BUFFER_BYTES);
+    fds.push(socket.fd);
+    return { socket, peer };
+  });
+  // the kernel gives up soon what nobody has a descriptor for
+  setLongestRepeat(fds[1], 1000);
+  const sent = scene.block(scene.far);
+  scene.userEnds();
+  scene.localEnds(sent);
+  stage.until(() => {
+    if (scene.conn.state !== "finished") scene.user.read(500);
+    return scene.conn.state === "finished";
+  }, "the session ends");
+  assert(scene.user.count < sent, "not everything has arrived");
+  wait(stage, 2 * PAUSE_MS);
+  stage.until(() => scene.user.read().state !== "open", "the end arrives");
+  assertEquals([scene.user.state, scene.user.count], ["end", sent]);
   scene.dispose();
 });
 
