@@ -333,12 +333,6 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     if (this.state === "resetting") this.#finishReset(false);
   }
 
-  /** Closes it between sessions, when the other side may not have heard how the last one ended: it learns it by this. */
-  protected takeLeave(): void {
-    if (this.#reset !== null) this.socket.reset();
-    this.close();
-  }
-
   /** Closes it. An endpoint that there still is sees a reset: only a session that has ended in order ends it so. */
   close(): void {
     if (this.state === "closed") return;

@@ -187,7 +187,7 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
 
   /** No session has come. */
   onTimer(): void {
-    if (this.state === "idle") this.takeLeave();
+    if (this.state === "idle") this.close();
   }
 
   /** It is closed. */

@@ -273,7 +273,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
 
   /** There will be no other session on it. */
   protected override onOrphaned(): void {
-    this.takeLeave();
+    this.close();
   }
 
   /** It is closed. */
