@@ -66,6 +66,7 @@ const words: Readonly<Record<string, string>> = {
   EPERM: "permission denied",
   ENOENT: "no such file",
   EAGAIN: "no room for now",
+  ENOSPC: "no room to watch another descriptor",
   ENOMEM: "out of memory",
   EACCES: "permission denied",
   ENFILE: "too many open files on this host",

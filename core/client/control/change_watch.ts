@@ -50,8 +50,8 @@ export class ChangeWatch implements TimerTarget {
     const fd = opened as Descriptor;
     // that a socket can be written to is an event as well
     const channel = { fd, onEvents: (events: number) => events & (Epoll.IN | Epoll.ERR) ? onEvents(fd) : undefined };
-    this.#channels.push(channel);
-    this.#loop.addConnection(channel);
+    if (this.#loop.tryAddConnection(channel)) this.#channels.push(channel);
+    else close(fd);
   }
 
   #note(change: Change): void {

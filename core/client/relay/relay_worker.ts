@@ -2,7 +2,6 @@
 import { type SocketAddress, withPort } from "../../../ffi/socket_address.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../protocol/ids.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
-import { LogLimit } from "../../reactor/log_limit.ts";
 import { Phase } from "../../reactor/shared_state.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { limitBuffers } from "../../relay/buffers.ts";
@@ -15,7 +14,8 @@ import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings
 import { ClientNotices } from "./client_notices.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
-import { LocalTarget } from "./local_target.ts";
+import type { LocalTarget } from "./local_target.ts";
+import { LocalTargets } from "./local_targets.ts";
 import { LoopWatch } from "./loop_watch.ts";
 import type { ProxyRequest } from "./proxy_connector.ts";
 import { ProxyDialer, type ProxyDialerEvents } from "./proxy_dialer.ts";
@@ -24,7 +24,6 @@ import {
   type GateMessage,
   type RelayConfig,
   type ResolvedMessage,
-  type ResolveReport,
   rowOfTunnel,
   type SuspectReport,
 } from "../worker_config.ts";
@@ -41,27 +40,15 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   readonly #idleConnectors: LocalConnector[] = [];
   /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
-  readonly #targets: readonly LocalTarget[];
+  readonly #targets: LocalTargets;
   readonly #loops: LoopWatch;
-  /** Of a tunnel that a server names and that is not there. */
-  readonly #nowhere = new LocalTarget({ name: "unknown", local: "unknown" }, [], { ask() {}, onRefused() {} });
   #serverAddresses: readonly SocketAddress[] = [];
   /** Where ProxyConns go, when that is not the server's own address. */
   #proxyServer: SocketAddress | undefined = undefined;
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
-    this.#targets = config.locals.map((plan, place) => {
-      const { name, local, fixed } = plan;
-      let limit: LogLimit | null = null;
-      return new LocalTarget(plan, fixed === null ? null : addressesOf(fixed), {
-        ask: () => context.report({ kind: "resolve-local", tunnel: place } satisfies ResolveReport),
-        onRefused(reason) {
-          limit ??= new LogLimit(context, { lines: 1, counted: "visitors" });
-          limit.log("warning", "Local service cannot be reached", { name, local, reason });
-        },
-      });
-    });
+    this.#targets = new LocalTargets(context, config.locals);
     const counters = new RelayCounters(config.relays, config.locals.length + 1, config.counters).block(config.index);
     this.#loops = new LoopWatch(counters, config.locals.length, config.relays, (tunnel) => {
       context.report({ kind: "suspect-loop", tunnel } satisfies SuspectReport);
@@ -118,10 +105,8 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   targetOf(tunnel: TunnelNo): LocalTarget {
-    const target = this.#targets[tunnel - 1];
-    if (target === undefined) return this.#nowhere;
-    this.#loops.note(tunnel - 1, this.#context.loop.now);
-    return target;
+    if (tunnel <= this.#targets.length) this.#loops.note(tunnel - 1, this.#context.loop.now);
+    return this.#targets.at(tunnel - 1);
   }
 
   rowOf(tunnel: TunnelNo): TunnelRow {
@@ -148,11 +133,11 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   onMessage(message: unknown): void {
     const now = this.#context.loop.now;
     const told = message as ResolvedMessage | GateMessage;
-    if (told.kind === "gate") return this.#targets[told.tunnel].gate.step(told.step, now);
+    if (told.kind === "gate") return this.#targets.at(told.tunnel).gate.step(told.step, now);
     const addresses = addressesOf(told.addresses);
     if (told.kind === "server") this.#serverAddresses = addresses;
     else if (told.kind === "proxy-server") this.#proxyServer = addresses[0];
-    else this.#targets[told.kind].onAnswer(now, addresses, told.reason);
+    else this.#targets.known(told.kind)?.onAnswer(now, addresses, told.reason);
   }
 
   onPhase(phase: number): void {
