@@ -52,12 +52,12 @@ export class Program {
    *
    * @throws {Error} If the program ends or `limit` milliseconds pass before there is one; its last lines are quoted.
    */
-  line(pattern: RegExp, limit = 10_000): Promise<RegExpExecArray> {
+  line(pattern: RegExp, limit = 30_000): Promise<RegExpExecArray> {
     return this.#line(pattern, limit, 0);
   }
 
   /** The same as {@linkcode line}, for lines to come only. */
-  nextLine(pattern: RegExp, limit = 10_000): Promise<RegExpExecArray> {
+  nextLine(pattern: RegExp, limit = 30_000): Promise<RegExpExecArray> {
     return this.#line(pattern, limit, this.#count);
   }
 
@@ -91,7 +91,7 @@ export class Program {
    *
    * @throws {Error} If the program ends or `limit` milliseconds pass before that; its last lines are quoted.
    */
-  async listening(port: number, limit = 10_000): Promise<void> {
+  async listening(port: number, limit = 30_000): Promise<void> {
     const deadline = performance.now() + limit;
     for (;;) {
       try {
@@ -110,7 +110,7 @@ export class Program {
   }
 
   /** Waits for it to end by itself; sends SIGKILL `limit` milliseconds later. */
-  async end(limit = 15_000): Promise<Deno.CommandStatus> {
+  async end(limit = 30_000): Promise<Deno.CommandStatus> {
     const timer = setTimeout(() => this.kill("SIGKILL"), limit);
     try {
       const status = await this.#child.status;
@@ -122,7 +122,7 @@ export class Program {
   }
 
   /** Sends SIGTERM if it still runs, SIGKILL `limit` milliseconds later, and waits for its end. */
-  async stop(limit = 15_000): Promise<Deno.CommandStatus> {
+  async stop(limit = 30_000): Promise<Deno.CommandStatus> {
     this.kill("SIGTERM");
     return await this.end(limit);
   }
