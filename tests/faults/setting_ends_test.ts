@@ -25,7 +25,7 @@ const ROUNDS: readonly [string, Choose][] = [
 /** What a visit needs right, and what every entry of a list has differently. */
 const CHOSEN_HERE = [
   ...["bind", "public_bind", "ctl_port", "proxy_port", "public_allow", "public_deny", "token", "token_file", "name"],
-  ...["ports", "max_tunnels", "cproxy_server"],
+  ...["ports", "max_tunnels", "cproxy_server", "proxy_server", "advertise_proxy_port"],
 ];
 
 /** Lines of YAML with the settings of a table at their ends. */
