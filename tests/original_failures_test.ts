@@ -6,7 +6,7 @@ import { raiseDescriptorLimit } from "../ffi/process.ts";
 import { receive } from "../ffi/socket.ts";
 import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import type { Notice } from "../core/protocol/messages.ts";
-import { encodePreambleAndMeta } from "../core/protocol/preamble.ts";
+import { encodePreambleAndMeta } from "../core/protocol/proxy_frame.ts";
 import { newTicket } from "../core/protocol/ticket.ts";
 import { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { assert, assertEquals } from "./support/assert.ts";

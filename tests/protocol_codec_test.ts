@@ -1,7 +1,5 @@
 import fc from "fast-check";
-import { decodeMessage } from "../core/protocol/codec.ts";
-import { FrameReader } from "../core/protocol/frame_reader.ts";
-import { FrameWriter } from "../core/protocol/frame_writer.ts";
+import { decodeMessage, FrameReader, FrameWriter } from "../core/protocol/frames.ts";
 import { controlId, proxyId, tunnelNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { oneLine, ProtocolError } from "../core/protocol/protocol_error.ts";

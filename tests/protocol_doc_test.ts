@@ -2,7 +2,7 @@
 
 import * as auth from "../core/protocol/auth.ts";
 import * as jsonBody from "../core/protocol/json_body.ts";
-import { PREAMBLE_BYTES, PROXY_META_SET_BYTES } from "../core/protocol/preamble.ts";
+import { PREAMBLE_BYTES, PROXY_META_SET_BYTES } from "../core/protocol/proxy_frame.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import * as proxyFrame from "../core/protocol/proxy_frame.ts";
 import { TICKET_BYTES } from "../core/protocol/ticket.ts";

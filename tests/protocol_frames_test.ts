@@ -1,7 +1,6 @@
 import fc from "fast-check";
-import { FrameReader } from "../core/protocol/frame_reader.ts";
-import { FrameWriter } from "../core/protocol/frame_writer.ts";
-import { NoticeWriter } from "../core/protocol/notice_writer.ts";
+import { FrameReader, FrameWriter } from "../core/protocol/frames.ts";
+import { NoticeWriter } from "../core/protocol/notices.ts";
 import { proxyId, sessionNo } from "../core/protocol/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";

@@ -1,7 +1,7 @@
 import { proxyId, sessionNo } from "../core/protocol/ids.ts";
 import type { Notice } from "../core/protocol/messages.ts";
-import { NoticeReader } from "../core/protocol/notice_reader.ts";
-import { FrameWriter } from "../core/protocol/frame_writer.ts";
+import { NoticeReader } from "../core/protocol/notices.ts";
+import { FrameWriter } from "../core/protocol/frames.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import fc from "fast-check";
 import { assertEquals, assertThrows } from "./support/assert.ts";

@@ -1,26 +1,24 @@
 import fc from "fast-check";
 import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
 import {
-  encodePreambleAndMeta,
-  parsePreamble,
-  parseProxyMetaSet,
-  PREAMBLE_BYTES,
-  PROXY_META_SET_BYTES,
-} from "../core/protocol/preamble.ts";
-import { ProtocolError } from "../core/protocol/protocol_error.ts";
-import {
   decodeStartReq,
   decodeStartRsp,
+  encodePreambleAndMeta,
   encodeStartReq,
   encodeStartRsp,
   newStartReq,
   newStartRsp,
+  parsePreamble,
+  parseProxyMetaSet,
+  PREAMBLE_BYTES,
   PROXY_FRAME_BYTES,
+  PROXY_META_SET_BYTES,
   START_ALIVE,
   START_ASK,
   START_CONNECTED,
   START_REFUSED,
 } from "../core/protocol/proxy_frame.ts";
+import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import { PROTOCOL_VERSION } from "../core/protocol/wire.ts";
 import { assertEquals, assertThrows } from "./support/assert.ts";
 import { ticket } from "./support/messages.ts";

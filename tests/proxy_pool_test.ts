@@ -6,7 +6,7 @@ import { Errno } from "../ffi/errno.ts";
 import { libc } from "../ffi/libc.ts";
 import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
 import type { Notice } from "../core/protocol/messages.ts";
-import { NoticeReader } from "../core/protocol/notice_reader.ts";
+import { NoticeReader } from "../core/protocol/notices.ts";
 import {
   decodeStartReq,
   encodeStartRsp,

@@ -1,7 +1,6 @@
 // What the frequent messages cost: the frames around a session, and the notices.
 
-import { NoticeReader } from "../../core/protocol/notice_reader.ts";
-import { NoticeWriter } from "../../core/protocol/notice_writer.ts";
+import { NoticeReader, NoticeWriter } from "../../core/protocol/notices.ts";
 import { proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
 import { decodeStartReq, encodeStartReq, newStartReq, PROXY_FRAME_BYTES } from "../../core/protocol/proxy_frame.ts";
 

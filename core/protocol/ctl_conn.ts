@@ -1,13 +1,13 @@
 // A ctl_conn: a socket on which frames come and go, with heartbeats and an orderly end. It knows no message's meaning.
-import { Errno, errnoWords } from "../../ffi/errno.ts";
-import { receive, send, setLongestRepeat, setNoDelay, shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
+import { Errno } from "../../ffi/errno.ts";
+import { receive, setLongestRepeat, setNoDelay, shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import { FairTurns, type SlicedWork } from "../reactor/fair_turns.ts";
 import { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
-import { FrameReader } from "./frame_reader.ts";
-import { FrameWriter } from "./frame_writer.ts";
+import { receiveInto, sendPending } from "./frame_io.ts";
+import { FrameReader, FrameWriter } from "./frames.ts";
 import type { CtlMessage } from "./messages.ts";
 import { ProtocolError } from "./protocol_error.ts";
 import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "./wire.ts";
@@ -192,18 +192,13 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
   }
 
   #receive(): void {
-    const room = this.#reader.room();
-    const count = receive(this.fd, room);
-    if (count > 0) {
-      this.#begun = true;
-      this.#lastHeard = this.#loop.now;
-      this.#reader.filled(count);
-      this.#more = true;
-      // a short read has emptied the socket, unless the end of the stream is to be read (epoll(7))
-      if (count < room.length && !this.#socket.hungUp) this.#socket.readable = false;
-    } else if (count === -Errno.EAGAIN) this.#socket.readable = false;
-    else if (count === 0) this.#lose("closed by the peer");
-    else if (count !== -Errno.EINTR) this.#lose(errnoWords(-count));
+    const count = receiveInto(this.#socket, this.#reader.room());
+    if (typeof count === "string") return this.#lose(count);
+    if (count === 0) return;
+    this.#begun = true;
+    this.#lastHeard = this.#loop.now;
+    this.#reader.filled(count);
+    this.#more = true;
   }
 
   #takeMessages(): void {
@@ -234,11 +229,9 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
 
   #flushNow(): void {
     const { writer } = this;
-    while (this.#state !== "closed" && writer.length > 0 && this.#socket.writable) {
-      const count = send(this.fd, writer.bytes());
-      if (count >= 0) writer.consume(count);
-      else if (count === -Errno.EAGAIN) this.#socket.writable = false;
-      else if (count !== -Errno.EINTR) return this.#lose(errnoWords(-count));
+    if (this.#state !== "closed") {
+      const failure = sendPending(this.#socket, writer);
+      if (failure !== null) return this.#lose(failure);
     }
     this.#countUnsent(writer.length);
     const isTooMuch = this.unsent !== null && this.unsent.total > MOST_UNSENT_OF_PARTY && writer.length > LITTLE_UNSENT;

@@ -1,11 +1,11 @@
 // A notice connection: notices about sessions go from relay Worker to relay Worker, beside the ctl_conn, which they would
 // cross with two more threads on either side. It carries no payload.
 import { Errno, errnoWords } from "../../ffi/errno.ts";
-import { receive, send, setLongestRepeat } from "../../ffi/socket.ts";
+import { send, setLongestRepeat } from "../../ffi/socket.ts";
+import { receiveInto, sendPending } from "../protocol/frame_io.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Notice } from "../protocol/messages.ts";
-import { NoticeReader } from "../protocol/notice_reader.ts";
-import { NoticeWriter } from "../protocol/notice_writer.ts";
+import { NoticeReader, NoticeWriter } from "../protocol/notices.ts";
 import { ProtocolError } from "../protocol/protocol_error.ts";
 import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
@@ -113,13 +113,10 @@ export class NoticeConn implements Task, TimerTarget, Notices {
 
   #flushNow(): void {
     this.#loop.timers.clear(this.#patience);
+    if (!this.#open) return;
     const writer = this.#writer;
-    while (this.#open && writer.length > 0 && this.#socket.writable) {
-      const count = send(this.#socket.fd, writer.bytes());
-      if (count >= 0) writer.consume(count);
-      else if (count === -Errno.EAGAIN) this.#socket.writable = false;
-      else if (count !== -Errno.EINTR) return this.#lose(errnoWords(-count));
-    }
+    const failure = sendPending(this.#socket, writer);
+    if (failure !== null) return this.#lose(failure);
     if (writer.length > MOST_UNSENT) this.#lose("the peer does not read");
   }
 
@@ -138,11 +135,8 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   }
 
   #receiveNotices(): void {
-    const room = this.#reader.room();
-    const count = this.#receive(room);
+    const count = this.#receive(this.#reader.room());
     if (count === 0) return;
-    // a short read has emptied the socket, unless the end of the stream is to be read (epoll(7))
-    if (count < room.length && !this.#socket.hungUp) this.#socket.readable = false;
     this.#reader.filled(count);
     for (let notice = this.#reader.next(); notice !== null && this.#open; notice = this.#reader.next()) {
       this.#events.onNotice(notice);
@@ -151,14 +145,13 @@ export class NoticeConn implements Task, TimerTarget, Notices {
 
   /** How many bytes came; 0 when none did, for whatever reason. */
   #receive(room: Uint8Array): number {
-    const count = receive(this.#socket.fd, room);
-    if (count > 0) {
-      this.lastHeard = this.#loop.now;
-      return count;
+    const count = receiveInto(this.#socket, room);
+    if (typeof count === "string") {
+      this.#lose(count);
+      return 0;
     }
-    if (count === -Errno.EAGAIN) this.#socket.readable = false;
-    else if (count !== -Errno.EINTR) this.#lose(count === 0 ? "closed by the peer" : errnoWords(-count));
-    return 0;
+    if (count > 0) this.lastHeard = this.#loop.now;
+    return count;
   }
 
   /** Its peer has not answered for too long. */

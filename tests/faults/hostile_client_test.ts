@@ -6,7 +6,7 @@ import { portOf } from "../../ffi/socket_address.ts";
 import { newNonce } from "../../core/protocol/auth.ts";
 import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
 import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
-import { GREETING_BYTES, parseProxyMetaSet, PREAMBLE_BYTES } from "../../core/protocol/preamble.ts";
+import { GREETING_BYTES, parseProxyMetaSet, PREAMBLE_BYTES } from "../../core/protocol/proxy_frame.ts";
 import { newTicket } from "../../core/protocol/ticket.ts";
 import { PROTOCOL_VERSION } from "../../core/protocol/wire.ts";
 import { assert, assertEquals } from "../support/assert.ts";

@@ -2,11 +2,10 @@
 // refused and closed; nobody else is disturbed, and nothing is left. CPROXY_SEED repeats what they say.
 
 import { newInstance, newNonce } from "../../core/protocol/auth.ts";
-import { FrameReader } from "../../core/protocol/frame_reader.ts";
+import { FrameReader } from "../../core/protocol/frames.ts";
 import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
 import type { CtlMessage } from "../../core/protocol/messages.ts";
-import { encodePreambleAndMeta, GREETING_BYTES } from "../../core/protocol/preamble.ts";
-import { PROXY_FRAME_BYTES } from "../../core/protocol/proxy_frame.ts";
+import { encodePreambleAndMeta, GREETING_BYTES, PROXY_FRAME_BYTES } from "../../core/protocol/proxy_frame.ts";
 import { MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../../core/protocol/wire.ts";
 import { binaryMessage, jsonMessage, noticeMessage } from "../fuzz/messages.ts";
 import { joined, randomBytes } from "../fuzz/mutation.ts";

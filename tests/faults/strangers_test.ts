@@ -2,7 +2,7 @@
 
 import { ServerLogin } from "../../core/client/control/server_login.ts";
 import { newInstance } from "../../core/protocol/auth.ts";
-import { FrameReader } from "../../core/protocol/frame_reader.ts";
+import { FrameReader } from "../../core/protocol/frames.ts";
 import type { CtlMessage } from "../../core/protocol/messages.ts";
 import { MAX_FRAME_BYTES } from "../../core/protocol/wire.ts";
 import { assert, assertEquals } from "../support/assert.ts";

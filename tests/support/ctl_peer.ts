@@ -1,9 +1,8 @@
 // The test's end of a ctl_conn: whole messages instead of bytes. It knows no order in which they come.
 
-import { FrameReader } from "../../core/protocol/frame_reader.ts";
-import { FrameWriter } from "../../core/protocol/frame_writer.ts";
+import { FrameReader, FrameWriter } from "../../core/protocol/frames.ts";
 import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
-import { NoticeWriter } from "../../core/protocol/notice_writer.ts";
+import { NoticeWriter } from "../../core/protocol/notices.ts";
 import { MAX_FRAME_BYTES } from "../../core/protocol/wire.ts";
 import type { Peer, Stage } from "./stage.ts";
 

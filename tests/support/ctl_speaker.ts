@@ -2,9 +2,9 @@
 // would.
 
 import { clientProof, newInstance, newNonce } from "../../core/protocol/auth.ts";
-import { FrameReader } from "../../core/protocol/frame_reader.ts";
+import { FrameReader } from "../../core/protocol/frames.ts";
 import type { CtlMessage, NewCtlAccepted, NotifyClientNeedProxy } from "../../core/protocol/messages.ts";
-import { encodePreambleAndMeta } from "../../core/protocol/preamble.ts";
+import { encodePreambleAndMeta } from "../../core/protocol/proxy_frame.ts";
 import { MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../../core/protocol/wire.ts";
 import { endingOf, writeAll } from "./conns.ts";
 import { bytesOf } from "./ctl_peer.ts";

@@ -1,24 +1,22 @@
 // Any frame of the protocol from and to plain fields, by the codec. It knows which function of the codec makes which
 // frame, and nothing of what the documentation says about them.
 
-import { FrameReader } from "../../core/protocol/frame_reader.ts";
+import { FrameReader } from "../../core/protocol/frames.ts";
 import type { FrameSplitter } from "../../core/protocol/frame_splitter.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "../../core/protocol/ids.ts";
 import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
-import { NoticeReader } from "../../core/protocol/notice_reader.ts";
-import {
-  encodePreambleAndMeta,
-  parsePreamble,
-  parseProxyMetaSet,
-  PREAMBLE_BYTES,
-} from "../../core/protocol/preamble.ts";
+import { NoticeReader } from "../../core/protocol/notices.ts";
 import {
   decodeStartReq,
   decodeStartRsp,
+  encodePreambleAndMeta,
   encodeStartReq,
   encodeStartRsp,
   newStartReq,
   newStartRsp,
+  parsePreamble,
+  parseProxyMetaSet,
+  PREAMBLE_BYTES,
   PROXY_FRAME_BYTES,
   START_ASK,
   type StartStatus,

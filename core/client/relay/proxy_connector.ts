@@ -4,7 +4,7 @@ import { Errno, errnoWords } from "../../../ffi/errno.ts";
 import { send, takeSocketError } from "../../../ffi/socket.ts";
 import { isLoopback, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { ProxyId } from "../../protocol/ids.ts";
-import { encodePreambleAndMeta, GREETING_BYTES } from "../../protocol/preamble.ts";
+import { encodePreambleAndMeta, GREETING_BYTES } from "../../protocol/proxy_frame.ts";
 import type { Ticket } from "../../protocol/ticket.ts";
 import { beginConnect } from "../../reactor/begin_connect.ts";
 import type { EventLoop, Task } from "../../reactor/event_loop.ts";

@@ -1,7 +1,7 @@
 // The control Worker of the server: ctl_conns, and the first bytes of ProxyConns. Payload never comes here.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
-import type { ProxyMetaSet } from "../../protocol/preamble.ts";
+import type { ProxyMetaSet } from "../../protocol/proxy_frame.ts";
 import type { Mailbox } from "../../reactor/mailbox.ts";
 import { LogLimit } from "../../reactor/log_limit.ts";
 import type { LogFields } from "../../reactor/log_record.ts";

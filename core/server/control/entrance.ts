@@ -4,7 +4,7 @@ import { close as closeDescriptor, type Descriptor } from "../../../ffi/descript
 import { lastAddress, localAddress, peerAddress, setDeferAccept } from "../../../ffi/socket.ts";
 import { formatAddress, portOf, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
-import type { ProxyMetaSet } from "../../protocol/preamble.ts";
+import type { ProxyMetaSet } from "../../protocol/proxy_frame.ts";
 import { Acceptor } from "../../reactor/acceptor.ts";
 import { FairTurns } from "../../reactor/fair_turns.ts";
 import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";

@@ -2,14 +2,14 @@
 // ticket, which that Worker checks. Until both are here it is a stranger's. Not one byte more is read.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import { receive, send } from "../../../ffi/socket.ts";
-import { FrameWriter } from "../../protocol/frame_writer.ts";
+import { FrameWriter } from "../../protocol/frames.ts";
 import {
   parsePreamble,
   parseProxyMetaSet,
   PREAMBLE_BYTES,
   PROXY_META_SET_BYTES,
   type ProxyMetaSet,
-} from "../../protocol/preamble.ts";
+} from "../../protocol/proxy_frame.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import { CTL_TYPE_CODE, FRAME_HEADER_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "../../protocol/wire.ts";
 import type { Channel, EventLoop } from "../../reactor/event_loop.ts";

@@ -1,8 +1,7 @@
 // The bodies of the frequent messages, and tickets. An input is a type byte and the body behind it. Every field is
 // checked and none is ignored, so what is accepted must give the same bytes when it is written again.
 
-import { decodeMessage } from "../../../core/protocol/codec.ts";
-import { FrameWriter } from "../../../core/protocol/frame_writer.ts";
+import { decodeMessage, FrameWriter } from "../../../core/protocol/frames.ts";
 import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
 import { readTicket, sameTicket, TICKET_BYTES, writeTicket } from "../../../core/protocol/ticket.ts";
 import { CTL_TYPE_CODE } from "../../../core/protocol/wire.ts";

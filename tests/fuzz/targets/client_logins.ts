@@ -2,8 +2,7 @@
 // been challenged and knows the token, whatever else is said.
 
 import { type Greeting, serverProof } from "../../../core/protocol/auth.ts";
-import { FrameReader } from "../../../core/protocol/frame_reader.ts";
-import { FrameWriter } from "../../../core/protocol/frame_writer.ts";
+import { FrameReader, FrameWriter } from "../../../core/protocol/frames.ts";
 import type { CtlMessage } from "../../../core/protocol/messages.ts";
 import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
 import { MAX_FRAME_BYTES_BEFORE_LOGIN, PROTOCOL_VERSION } from "../../../core/protocol/wire.ts";

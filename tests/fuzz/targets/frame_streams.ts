@@ -1,10 +1,10 @@
 // Byte streams of connections that carry frames. However a stream is cut into pieces, the same messages and the same
 // refusal must come out, and the reader must never hold more than its limit.
 
-import { FrameReader } from "../../../core/protocol/frame_reader.ts";
+import { FrameReader } from "../../../core/protocol/frames.ts";
 import type { FrameSplitter } from "../../../core/protocol/frame_splitter.ts";
 import type { CtlMessage, Notice } from "../../../core/protocol/messages.ts";
-import { NoticeReader } from "../../../core/protocol/notice_reader.ts";
+import { NoticeReader } from "../../../core/protocol/notices.ts";
 import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
 import { MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN, NOTICE_TYPE_CODE } from "../../../core/protocol/wire.ts";
 import { bytesOf, noticeBytes } from "../../support/ctl_peer.ts";

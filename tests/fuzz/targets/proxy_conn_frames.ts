@@ -2,24 +2,22 @@
 // 0, so what is accepted must give the same bytes when it is written again.
 
 import {
+  decodeStartReq,
+  decodeStartRsp,
   encodePreambleAndMeta,
+  encodeStartReq,
+  encodeStartRsp,
   GREETING_BYTES,
+  newStartReq,
+  newStartRsp,
   parsePreamble,
   parseProxyMetaSet,
   PREAMBLE_BYTES,
-} from "../../../core/protocol/preamble.ts";
-import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
-import {
-  decodeStartReq,
-  decodeStartRsp,
-  encodeStartReq,
-  encodeStartRsp,
-  newStartReq,
-  newStartRsp,
   PROXY_FRAME_BYTES,
   START_ASK,
   type StartStatus,
 } from "../../../core/protocol/proxy_frame.ts";
+import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
 import { proxyId, sessionNo, tunnelNo } from "../../../core/protocol/ids.ts";
 import { numberIn } from "../messages.ts";
 import { bug, expectOneLine, type Target } from "../target.ts";
