@@ -89,7 +89,7 @@ const settings = {
     value: kinds.wholeNumber(1, 65_535),
     default: null,
     defaultText: "that of proxy_port",
-    meaning: "Port that clients are told for connections for data, where another one is forwarded to proxy_port",
+    meaning: "Port that clients are told for data connections, where another one is forwarded to proxy_port",
     example: "17001",
   },
   public_allow: {

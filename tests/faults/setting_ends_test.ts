@@ -25,7 +25,7 @@ const ROUNDS: readonly [string, Choose][] = [
 /** What a visit needs right, and what every entry of a list has differently. */
 const CHOSEN_HERE = [
   ...["bind", "public_bind", "ctl_port", "proxy_port", "public_allow", "public_deny", "token", "token_file", "name"],
-  ...["ports", "max_tunnels", "cproxy_server", "proxy_server", "advertise_proxy_port"],
+  ...["ports", "max_tunnels", "cproxy_server", "proxy_server"],
 ];
 
 /** Lines of YAML with the settings of a table at their ends. */
@@ -49,7 +49,7 @@ function serverYaml(choose: Choose, token: string): string {
     ...linesOf(SERVER_PROGRAM.settings, choose),
     `bind: "${choose(["127.0.0.1", "::"])}"`,
     `ctl_port: ${high ? 65_535 : 0}`,
-    `proxy_port: ${high ? 65_534 : 0}`,
+    `proxy_port: ${high ? 65_535 : 0}`,
     `public_allow: [${ends("public_allow")[0]}]`,
     `public_deny: [${ends("public_deny").at(-1)}]`,
     "tokens:",
@@ -65,13 +65,15 @@ function serverYaml(choose: Choose, token: string): string {
   ].join("\n");
 }
 
-function clientYaml(choose: Choose, ctlPort: string, token: string, localServer: string, threads: string): string {
+function clientYaml(choose: Choose, ports: string[], token: string, localServer: string, threads: string): string {
   const { settings, list } = CLIENT_PROGRAM;
   return [
     // the log is read here, and the third program needs no more threads than two have
     ...linesOf(settings, choose).filter((line) => !/^(?:log_|work_)/.test(line)),
     `work_thread_nums: ${threads}`,
-    `cproxy_server: 127.0.0.1:${ctlPort}`,
+    `cproxy_server: 127.0.0.1:${ports[0]}`,
+    // advertise_proxy_port is at one of its ends
+    `proxy_server: 127.0.0.1:${ports[1]}`,
     `token: ${token}`,
     "tunnels:",
     entry([`name: works`, `local_server: ${localServer}`, `remote_port: ${choose(["0", "65533"])}`]),
@@ -104,10 +106,11 @@ for (const [what, choose] of ROUNDS) {
     // a level without the line that names the ports
     const yaml = serverYaml(choose, token).replace(/^log_level: .*$/m, `log_level: ${choose(["debug", "info"])}`);
     const server = await start("server", 0, yaml);
-    const [, plain, json] = await server.line(/Server is ready(?: ctl=\S*:(\d+) |.*"ctl":"[^"]*:(\d+)")/, 60_000);
+    const [ready] = await server.line(/Server is ready\b.*/, 60_000);
+    const ports = ["ctl", "proxy"].map((key) => new RegExp(`\\b${key}(?:=|":")[^ "]*:(\\d+)`).exec(ready)![1]);
     const threads = choose(endsOf(CLIENT_PROGRAM.settings, "work_thread_nums").inside);
     const clients = [[token, threads], ["refused", "1"]].map(([token, threads], number) =>
-      start("client", number, clientYaml(choose, plain ?? json, token, echo.address, threads))
+      start("client", number, clientYaml(choose, ports, token, echo.address, threads))
     );
     const [client, refused] = await Promise.all(clients);
 
