@@ -188,7 +188,8 @@ async function losesNotices(): Promise<void> {
   await network.lose(others);
   await writePayload(service, 2, 100_000);
   service.close();
-  const { bytes, sha256 } = await soon("the answer and its end", readToEnd(visitor));
+  // 10 s until the client misses an answer to its notices, and 10 s for which it keeps the ProxyConn for another session
+  const { bytes, sha256 } = await soon("the answer and its end", readToEnd(visitor), 45_000);
   assertEquals([bytes, sha256], [100_000, payloadSha256(2, 100_000)]);
   visitor.close();
   await network.mend();
