@@ -156,10 +156,10 @@ testClient("an orphaned ProxyConn serves a session that starts within ten second
   s.end(1, 0);
   stage.until(() => s.conn.state === "idle", "the end of the session");
   s.conn.orphan();
-  stage.advance(9000);
+  stage.advance(2500);
   s.start(2);
   const next = s.local();
-  stage.advance(2000);
+  stage.advance(1000);
   next.sendAll("more");
   next.finish();
   stage.until(() => s.far.read().count === 2 * PROXY_FRAME_BYTES + 10, "both answers");
@@ -169,11 +169,11 @@ testClient("an orphaned ProxyConn serves a session that starts within ten second
   assertEquals(s.counters[TUNNEL + Count.sessionsEnded], 2);
 });
 
-testClient("an orphaned ProxyConn on which no session starts ends after ten seconds", (s, stage) => {
+testClient("an orphaned ProxyConn on which no session starts ends after three seconds", (s, stage) => {
   s.conn.orphan();
-  stage.advance(9000);
+  stage.advance(2500);
   assertEquals([s.closed, s.far.read().state], [false, "open"]);
-  stage.advance(2000);
+  stage.advance(1000);
   stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn");
   assertEquals([s.closed, s.far.state, stage.loop.timers.size], [true, "end", 0]);
 });

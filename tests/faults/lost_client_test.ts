@@ -188,8 +188,8 @@ async function losesNotices(): Promise<void> {
   await network.lose(others);
   await writePayload(service, 2, 100_000);
   service.close();
-  // 10 s until the client misses an answer to its notices, and 10 s for which it keeps the ProxyConn for another session
-  const { bytes, sha256 } = await soon("the answer and its end", readToEnd(visitor), 45_000);
+  // 10 to 20 s until the notice connection counts as lost, and 3 s more
+  const { bytes, sha256 } = await soon("the answer and its end", readToEnd(visitor), 35_000);
   assertEquals([bytes, sha256], [100_000, payloadSha256(2, 100_000)]);
   visitor.close();
   await network.mend();

@@ -22,7 +22,7 @@ import type { LocalConnector, LocalConnectorEvents } from "./local_connector.ts"
 import type { LocalTarget } from "./local_target.ts";
 
 /** Ms for which a session may still start on a ProxyConn that is orphaned. */
-const FAREWELL_MS = 10_000;
+const FAREWELL_MS = 3000;
 
 // one of each per Worker: they are filled and used within one call
 const rspFrame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
