@@ -296,7 +296,7 @@ testConn(
     far.send(bytesOf(...messages));
     conn.finish();
     stage.step(3);
-    stage.until(() => far.read(500).state !== "open", "the end");
+    stage.until(() => far.read(5000).state !== "open", "the end");
     assertEquals(far.state, "end");
     assertEquals(messagesAt(far), messages);
   },
