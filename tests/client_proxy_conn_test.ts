@@ -148,7 +148,7 @@ testClient(
   },
 );
 
-testClient("an orphaned ProxyConn serves a session that starts within ten seconds, and ends then", (s, stage) => {
+testClient("an orphaned ProxyConn serves a session that starts within three seconds, and ends then", (s, stage) => {
   s.start(1);
   const local = s.local();
   local.sendAll("answer");
