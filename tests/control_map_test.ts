@@ -53,7 +53,7 @@ class Town implements ControlMapActions {
     void this.deeds.push(`listen ${id} ${port} for ${control}`);
   unlisten = ({ id }: Tunnel) => {
     this.deeds.push(`unlisten ${id}`);
-    if (this.closesAtOnce) this.map.onUnlistened(id);
+    if (this.closesAtOnce) this.map.tunnels.onUnlistened(id);
   };
   show = ({ row }: Tunnel, up: boolean, { name, public: address }: LogFields) =>
     void this.shown.push(`${row.row} ${name} ${up ? "up" : "down"} ${address}`);
@@ -94,7 +94,7 @@ class Town implements ControlMapActions {
 
   /** The acceptor has opened a port, or not. */
   opened(client: Peer, id: number, port: number, code = 0): CtlMessage[] {
-    this.map.onListening(id, port, code);
+    this.map.tunnels.onListening(id, port, code);
     this.stage.step();
     return messagesAt(client);
   }
@@ -506,7 +506,7 @@ testTown(
     const id = lastListened(town);
     assertEquals(town.opened(other, id, 8000), []);
     assertEquals(town.deeds.slice(-2), [`unlisten ${id}`, `listen ${id + 1} 0 for 2`]);
-    town.map.onUnlistened(id);
+    town.map.tunnels.onUnlistened(id);
     const rsp = only(town.opened(other, id + 1, 40_000), "NewTunnelRsp");
     assert(rsp.ok);
     const few = grant({ id: 5, name: "few", token: "f", ports: [{ low: 8000, high: 8001 }] });
@@ -543,7 +543,7 @@ testTown("a tunnel is said to be down when its port is closed, and not before", 
   stage.step(3);
   const down = "Tunnel is down name=web public=0.0.0.0:8000 client=1 reason=closed by the peer";
   assert(town.deeds.includes("unlisten 1") && !town.lines.includes(down));
-  town.map.onUnlistened(1);
+  town.map.tunnels.onUnlistened(1);
   assertEquals(town.lines.at(-1), down);
 });
 
@@ -553,9 +553,9 @@ testTown("at the end of the program every tunnel is said to be down once, whoeve
     town.ask(client, no, 8000 + no);
     town.opened(client, no, 8000 + no);
   }
-  town.map.onUnlistened(1);
-  town.map.drain();
-  town.map.onUnlistened(2);
+  town.map.tunnels.onUnlistened(1);
+  town.map.tunnels.drain();
+  town.map.tunnels.onUnlistened(2);
   town.map.stop();
   assertEquals(
     town.lines.filter((line) => line.startsWith("Tunnel is down")).toSorted(),

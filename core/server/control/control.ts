@@ -44,3 +44,8 @@ export interface Control {
   /** Its TunnelMap. */
   readonly tunnels: Map<TunnelNo, Tunnel>;
 }
+
+/** Names a client for as long as its process lives: a client with another token is another one, whatever instance it claims. */
+export function keyOf({ id }: Grant, instance: string): string {
+  return `${id} ${instance}`;
+}

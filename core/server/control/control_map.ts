@@ -1,68 +1,47 @@
-// The ControlMap: every client that is logged in, its tunnels, and which ports they have or want.
-import { Errno, errnoWords } from "../../../ffi/errno.ts";
-import { type AddressRange, formatRange, parseAddressRange } from "../../protocol/address_range.ts";
+// The ControlMap: every client that is logged in. What its tunnels have and want is the TunnelMap's matter.
 import type { CtlConnOwner } from "../../protocol/ctl_conn.ts";
-import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
-import type { CtlMessage, NewTunnelReq } from "../../protocol/messages.ts";
+import type { ControlId } from "../../protocol/ids.ts";
+import type { CtlMessage } from "../../protocol/messages.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
 import { ClientPlaces } from "./client_places.ts";
-import type { Control, Tunnel } from "./control.ts";
+import { type Control, keyOf } from "./control.ts";
 import type { Grant } from "../policy/grant.ts";
 import type { LoggedIn } from "./login.ts";
-import { type Held, noneFree, PublicPorts, type Refusal } from "./public_ports.ts";
+import { TunnelMap, type TunnelMapActions, type TunnelMapOptions } from "./tunnel_map.ts";
 import type { TunnelRows } from "./tunnel_rows.ts";
 
 /** What the ControlMap needs done. */
-export interface ControlMapActions {
+export interface ControlMapActions extends TunnelMapActions {
   /** Whether there are descriptors for one more client of a grant. */
   hasRoom(grant: Grant): boolean;
   /** Every relay Worker shall know a new client; before any of its ports is opened. */
   announce(control: Control): void;
   /** Every relay Worker shall forget it. */
   withdraw(control: Control): void;
-  /** Opens a public port for whom the tunnel lets in; the answer comes by {@linkcode ControlMap.onListening}. */
-  listen(tunnel: Tunnel, control: Control): void;
-  /** Closes a public port. */
-  unlisten(tunnel: Tunnel): void;
-  /** A tunnel has come up or gone down. */
-  show(tunnel: Tunnel, up: boolean, fields: LogFields): void;
-  /** Writes a line for people about a client of a token, or about a client's tunnel. */
-  log(about: "client" | "tunnel", grant: Grant, message: string, fields: LogFields): void;
 }
 
 /** What every client is told. */
-export interface ControlMapOptions {
-  /** The port that clients log in to. */
-  readonly ctlPort: number;
-  /** The port for ProxyConns. */
-  readonly proxyPort: number;
+export interface ControlMapOptions extends TunnelMapOptions {
   /** The port that clients are told for ProxyConns: another one, where it is forwarded. */
   readonly toldProxyPort: number;
   /** Ms between heartbeats. */
   readonly heartbeatIntervalMs: number;
   /** Ms of silence after which a client counts as dead. */
   readonly heartbeatTimeoutMs: number;
-  /** Ms for which the ports of a client that was lost are kept for it; 0 keeps none. */
-  readonly portHoldMs: number;
 }
 
 /** See the file's head. One thread. */
 export class ControlMap {
+  /** The tunnels of all clients. */
+  readonly tunnels: TunnelMap;
   readonly #actions: ControlMapActions;
   readonly #options: ControlMapOptions;
-  readonly #rows: TunnelRows;
   readonly #places: ClientPlaces;
   readonly #controls = new Map<ControlId, Control>();
   /** By token and instance: who has another token is another client, whatever instance it claims. */
   readonly #instances = new Map<string, Control>();
-  readonly #ports: PublicPorts;
-  /** Public ports that are being closed, by tunnel, and what is to be told of each. */
-  readonly #closing = new Map<number, { readonly grant: Grant; readonly fields: LogFields }>();
-  /** The program stops: no port is opened any more. */
-  #draining = false;
   #lastControl = 0;
-  #lastTunnel = 0;
 
   /**
    * Makes an empty map.
@@ -73,9 +52,8 @@ export class ControlMap {
    * @param now Gives ms.
    */
   constructor(actions: ControlMapActions, rows: TunnelRows, options: ControlMapOptions, now: () => number) {
-    this.#ports = new PublicPorts(options.portHoldMs, now);
+    this.tunnels = new TunnelMap(actions, rows, options, now);
     this.#actions = actions;
-    this.#rows = rows;
     this.#options = options;
     this.#places = new ClientPlaces(options.heartbeatTimeoutMs, (grant) => actions.hasRoom(grant));
   }
@@ -136,9 +114,9 @@ export class ControlMap {
       case "Heartbeat":
         return;
       case "NewTunnelReq":
-        return this.#openTunnel(control, message);
+        return this.tunnels.open(control, message);
       case "CloseTunnel":
-        return this.#closeTunnel(control, message.tunnel, message.reason);
+        return this.tunnels.close(control, message.tunnel, message.reason);
       case "NewCtlReq":
       case "NewCtlProof":
       case "NewCtlChallenge":
@@ -152,140 +130,9 @@ export class ControlMap {
     }
   }
 
-  /** What costs little is looked at first: a client may ask for what it will not get as often as it likes. */
-  #openTunnel(control: Control, request: NewTunnelReq): void {
-    const { tunnel: no, name, remote_port: asked } = request;
-    if (control.tunnels.has(no)) throw new ProtocolError(`Tunnel ${no} is there already`);
-    const refuse = (refusal: Refusal) => this.#refuseTunnel(control, no, name, refusal);
-    if (this.#draining) return refuse({ rule: "", reason: "The server stops" });
-    const refusal = this.#ports.refusal(control, asked);
-    if (refusal !== null) return refuse(refusal);
-    const [allow, deny] = [rangesOf(request.allow), rangesOf(request.deny)];
-    const choices = asked === 0 ? this.#ports.choices(control.grant) : null;
-    const port = choices === null ? asked : choices.next().value;
-    if (port === undefined) return refuse({ rule: "", reason: noneFree(control.grant.ports) });
-    const row = this.#rows.take(ownerOf(control, no, name));
-    const { most } = this.#rows;
-    if (row === null) return refuse({ rule: "", reason: `The server has ${most} tunnels, which is all that it takes` });
-    const tunnel: Tunnel = { id: ++this.#lastTunnel, row, no, name, port, open: false, choices, allow, deny };
-    control.tunnels.set(no, tunnel);
-    this.#ports.hold(tunnel, control);
-    this.#actions.listen(tunnel, control);
-  }
-
-  #refuseTunnel(control: Control, no: TunnelNo, name: string, { rule, reason }: Refusal): void {
-    control.conn.send({ type: "NewTunnelRsp", tunnel: no, ok: false, rule, reason });
-    const fields = { name, client: control.id, address: control.address, reason };
-    this.#actions.log("tunnel", control.grant, "Tunnel is refused", fields);
-  }
-
-  /**
-   * How opening a public port went.
-   *
-   * @param id The tunnel.
-   * @param port The port asked for, or opened.
-   * @param code 0, or a positive errno.
-   */
-  onListening(id: number, port: number, code: number): void {
-    const held = this.#ports.get(id);
-    // its client has gone meanwhile, and the port was told to be closed behind this
-    if (held === undefined) return;
-    if (code !== 0) return this.#onNotOpen(held, code);
-    const { tunnel, control } = held;
-    if (tunnel.port === 0 && this.#ports.isKept(control, port)) return this.#chooseAgain(held);
-    this.#ports.move(held, port);
-    this.#ports.opened(tunnel, control);
-    tunnel.open = true;
-    const { bind } = control.grant;
-    const [allow, deny] = [tunnel.allow.map(formatRange), tunnel.deny.map(formatRange)];
-    const inForce = { address: bind, remote_port: port, allow, deny };
-    control.conn.send({ type: "NewTunnelRsp", tunnel: tunnel.no, ok: true, ...inForce });
-    const fields = fieldsOf(tunnel, control);
-    this.#actions.log("tunnel", control.grant, "Tunnel is up", fields);
-    this.#actions.show(tunnel, true, fields);
-  }
-
-  /** The kernel has chosen a port that is kept for a client that was lost. */
-  #chooseAgain({ tunnel, control }: Held): void {
-    this.#actions.unlisten(tunnel);
-    this.#ports.release(tunnel, control, false);
-    // under another number: the former one is still to be closed
-    const again: Tunnel = { ...tunnel, id: ++this.#lastTunnel };
-    control.tunnels.set(tunnel.no, again);
-    this.#ports.hold(again, control);
-    this.#tryOther(this.#ports.get(again.id)!, "No port is free");
-  }
-
-  #onNotOpen(held: Held, code: number): void {
-    const { port } = held.tunnel;
-    const mayBeOther = port !== 0 && (code === Errno.EADDRINUSE || code === Errno.EACCES);
-    if (held.tunnel.choices === null || !mayBeOther) return this.#giveUp(held, whyNotOpen(port, code, this.#options));
-    this.#tryOther(held, noneFree(held.control.grant.ports));
-  }
-
-  #tryOther(held: Held, reason: string): void {
-    const { tunnel, control } = held;
-    const other = this.#draining ? undefined : tunnel.choices?.next().value;
-    if (other === undefined) return this.#giveUp(held, reason);
-    this.#ports.move(held, other);
-    this.#actions.listen(tunnel, control);
-  }
-
-  #giveUp({ tunnel, control }: Held, reason: string): void {
-    control.tunnels.delete(tunnel.no);
-    this.#forgetTunnel(tunnel, control, false);
-    this.#refuseTunnel(control, tunnel.no, tunnel.name, { rule: "", reason });
-  }
-
-  #closeTunnel(control: Control, no: TunnelNo, reason: string): void {
-    const tunnel = control.tunnels.get(no);
-    if (tunnel === undefined) return;
-    control.tunnels.delete(no);
-    this.#dropTunnel(tunnel, control, reason, false);
-  }
-
-  #dropTunnel(tunnel: Tunnel, control: Control, reason: string, keepPort: boolean): void {
-    if (tunnel.open) this.#noteClosing(tunnel, control, reason);
-    this.#forgetTunnel(tunnel, control, keepPort && tunnel.open);
-    this.#actions.unlisten(tunnel);
-  }
-
-  #noteClosing(tunnel: Tunnel, control: Control, reason: string): void {
-    const fields = fieldsOf(tunnel, control);
-    this.#closing.set(tunnel.id, { grant: control.grant, fields: { ...fields, reason } });
-    this.#actions.show(tunnel, false, fields);
-  }
-
-  #forgetTunnel(tunnel: Tunnel, control: Control, keepPort: boolean): void {
-    this.#ports.release(tunnel, control, keepPort);
-    this.#rows.leave(ownerOf(control, tunnel.no, tunnel.name), tunnel.row);
-  }
-
-  /** The program stops, and the acceptor Worker has closed every public port or will: no more are opened. */
-  drain(): void {
-    this.#draining = true;
-    for (const held of this.#ports.values()) this.#dropAtEnd(held);
-  }
-
-  #dropAtEnd({ tunnel, control }: Held): void {
-    if (!tunnel.open) return;
-    this.#noteClosing(tunnel, control, "the server stops");
-    tunnel.open = false;
-  }
-
-  /** A public port is closed. Only now people are told: who reads that a tunnel is down finds its port closed. */
-  onUnlistened(id: number): void {
-    const held = this.#ports.get(id);
-    // at the end of the program the acceptor Worker closes ports by itself, and may be the first to see the end
-    if (held !== undefined) this.#dropAtEnd(held);
-    const closed = this.#closing.get(id);
-    this.#closing.delete(id);
-    if (closed !== undefined) this.#actions.log("tunnel", closed.grant, "Tunnel is down", closed.fields);
-  }
-
   /** The Workers end: what the acceptor Worker has not answered by now it does not answer any more. */
   stop(): void {
-    for (const id of [...this.#closing.keys()]) this.onUnlistened(id);
+    this.tunnels.stop();
     for (const { conn } of this.#controls.values()) conn.finish();
   }
 
@@ -300,8 +147,7 @@ export class ControlMap {
     this.#places.leave(control);
     const key = keyOf(control.grant, control.instance);
     if (this.#instances.get(key) === control) this.#instances.delete(key);
-    for (const tunnel of control.tunnels.values()) this.#dropTunnel(tunnel, control, reason, true);
-    control.tunnels.clear();
+    this.tunnels.dropAll(control, reason);
     this.#actions.withdraw(control);
     this.#actions.log("client", control.grant, "Client has gone", {
       client: control.id,
@@ -309,45 +155,4 @@ export class ControlMap {
       reason,
     });
   }
-}
-
-function rangesOf(texts: readonly string[]): AddressRange[] {
-  return texts.map((text) => {
-    const range = parseAddressRange(text);
-    if (range === null) throw new ProtocolError(`Invalid NewTunnelReq: "${text}" is no address range`);
-    return range;
-  });
-}
-
-function keyOf({ id }: Grant, instance: string): string {
-  return `${id} ${instance}`;
-}
-
-/** Names a tunnel for as long as its client lives, whatever connections it logs in by. */
-function ownerOf({ grant, instance }: Control, no: TunnelNo, name: string): string {
-  return `${keyOf(grant, instance)} ${no} ${name}`;
-}
-
-function fieldsOf({ name, port }: Tunnel, { id, grant }: Control): LogFields {
-  return { name, public: publicAddress(grant.bind, port), client: id };
-}
-
-function whyNotOpen(port: number, code: number, { ctlPort, proxyPort }: ControlMapOptions): string {
-  switch (code) {
-    case Errno.EADDRINUSE: {
-      if (port === 0) return "No port is free";
-      const own = port === ctlPort ? "ctl_port" : port === proxyPort ? "proxy_port" : null;
-      return own === null
-        ? `Port ${port} is in use on the server by another program`
-        : `Port ${port} is the server's ${own}`;
-    }
-    case Errno.EACCES:
-      return `Port ${port} may not be opened by the server's user`;
-    default:
-      return `Port ${port} cannot be opened: ${errnoWords(code)}`;
-  }
-}
-
-function publicAddress(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -116,10 +116,10 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     switch (kindOf(words, at)) {
       case RecordKind.LISTENING: {
         const { tunnelId, port, code } = readListening(words, at);
-        return this.#controls.onListening(tunnelId, port, code);
+        return this.#controls.tunnels.onListening(tunnelId, port, code);
       }
       case RecordKind.UNLISTENED:
-        return this.#controls.onUnlistened(readUnlisten(words, at));
+        return this.#controls.tunnels.onUnlistened(readUnlisten(words, at));
       case RecordKind.NEED_PROXY: {
         const { control, worker, notices, proxy, ticket } = readNeedProxy(words, at);
         const conn = this.#controls.get(control)?.conn;
@@ -138,7 +138,7 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
   onPhase(phase: number): void {
     if (phase === Phase.DRAIN) {
       this.#entrance.close();
-      this.#controls.drain();
+      this.#controls.tunnels.drain();
     }
     if (phase !== Phase.STOP) return;
     this.#controls.stop();
