@@ -62,14 +62,14 @@ const settings = {
   bind: {
     value: kinds.host,
     default: "0.0.0.0",
-    meaning: "Address of the server's ports, and of public ports if there is no public_bind",
+    meaning: "Address that the server listens on; also that of public ports, if there is no public_bind",
     example: "192.0.2.1",
   },
   public_bind: {
     value: kinds.host,
     default: null,
     defaultText: "that of bind",
-    meaning: "Address of public ports",
+    meaning: "Address that public ports are opened on",
     example: "192.0.2.7",
   },
   ctl_port: {
@@ -81,15 +81,15 @@ const settings = {
   proxy_port: {
     value: kinds.port,
     default: "8090",
-    meaning:
-      "Port that clients open data connections to; 0 takes any free one, and that of ctl_port makes one port of both",
+    meaning: "Port that clients open data connections to; 0 takes any free one. It may be the same as ctl_port",
     example: "7001",
   },
   advertise_proxy_port: {
     value: kinds.wholeNumber(1, 65_535),
     default: null,
     defaultText: "that of proxy_port",
-    meaning: "Port that clients are told for data connections, where another one is forwarded to proxy_port",
+    meaning:
+      "Port for data connections that clients are told, if another port is forwarded to proxy_port, as by Docker or a NAT",
     example: "17001",
   },
   public_allow: {
@@ -97,49 +97,48 @@ const settings = {
     default: "all",
     meaning:
       "Visitors that may connect to public ports: addresses and CIDR ranges, in YAML [a, b], as a flag a,b. All others " +
-      "are refused, whatever a tunnel allows",
+      "are disconnected, even if a tunnel allows them",
     example: "198.51.100.0/24,2001:db8::/32",
   },
   public_deny: {
     value: addressRanges("none"),
     default: "none",
     meaning:
-      "Visitors that may not connect to public ports, whatever public_allow or a tunnel says; written like public_allow",
+      "Visitors that may not connect to public ports, even if public_allow or a tunnel allows them; written like public_allow",
     example: "198.51.100.7",
   },
   pool_count: {
     value: kinds.wholeNumber(0, 1024),
     default: "4",
-    meaning: "Idle data connections that are kept ready for each client",
+    meaning: "Idle data connections kept ready for each client",
     example: "16",
   },
   max_unauthenticated: {
     value: kinds.wholeNumber(1, 65_536),
     default: "1024",
     meaning:
-      "Most connections that have not logged in yet. When there are more, an old one is closed. Never more than a " +
-      "quarter of the descriptors",
+      "The most connections that have not logged in yet, and never more than a quarter of the descriptors. One more " +
+      "closes an old one",
     example: "4096",
   },
   max_unauthenticated_per_address: {
     value: kinds.wholeNumber(1, 65_536),
     default: "512",
-    meaning: "Most connections from one IPv4 address or one IPv6 network of 64 bits that have not logged in yet",
+    meaning: "The most connections from one IPv4 address or one IPv6 /64 network that have not logged in yet",
     example: "64",
   },
   max_connections: {
     value: connectionCount,
     default: null,
     defaultText: "no limit",
-    meaning: "Most connections at a time on all public ports together",
+    meaning: "The most visitors at a time on all public ports together",
     example: "10000",
   },
   port_hold: {
     value: kinds.duration("0s", "1440m"),
     default: null,
     defaultText: "heartbeat_timeout and 35 s",
-    meaning:
-      "How long the public ports of a lost client are kept: no other token gets one of these ports; 0 keeps none",
+    meaning: "How long the public ports of a lost client are kept for its token; 0 keeps none",
     example: "5m",
   },
   ...commonSettings,

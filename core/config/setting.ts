@@ -84,8 +84,9 @@ export const commonSettings: {
   token: {
     value: kinds.token,
     default: null,
-    meaning: "Secret that server and client share; other users of the host can see it in the list of processes, so " +
-      "prefer token_file or the environment variable CPROXY_TOKEN",
+    meaning:
+      "Secret that server and client share. Other users of the host can see it in the list of processes: prefer " +
+      "token_file or the environment variable CPROXY_TOKEN",
     example: "correct-horse-battery-staple",
   },
   token_file: {
@@ -106,16 +107,16 @@ export const commonSettings: {
     default: null,
     defaultText: "what the kernel chooses",
     meaning:
-      "Most KiB, about, that wait in this program in one direction of a connection whose receiver is slow; a low " +
-      "one saves memory and slows long lines down",
+      "About the most KiB that wait in this program for a slow receiver, for each direction of a connection; a low " +
+      "limit saves memory and slows long lines down",
     example: "1024",
   },
   half_close_timeout: {
     value: kinds.duration("0s", "1440m"),
     default: "60m",
     meaning:
-      "How long a connection that has ended in one direction may stand still in the other, also because its receiver " +
-      "pauses; then it is reset. 0 is for ever",
+      "How long a connection that has ended in one direction may stand still in the other; then it is reset. A receiver " +
+      "that pauses stands still as well. 0 is for ever",
     example: "10m",
   },
   heartbeat_interval: {
@@ -133,13 +134,13 @@ export const commonSettings: {
   log_level: {
     value: kinds.choice(LOG_LEVELS, { warn: "warning" }),
     default: "info",
-    meaning: "Least severe level that is logged; debug has a line per connection",
+    meaning: "The least severe level that is logged; debug has lines for every connection",
     example: "debug",
   },
   log_format: {
     value: kinds.choice(LOG_FORMATS),
     default: "text",
-    meaning: "How log records are written on stderr: for people, or one JSON object per line",
+    meaning: "How log lines are written on stderr: for people, or one JSON object per line",
     example: "json",
   },
 };
