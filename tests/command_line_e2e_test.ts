@@ -91,7 +91,7 @@ Deno.test("an address for public ports that this host does not have is one line 
 Deno.test("a client says at its start that a service has no socket, and that a token looks like a variable", async () => {
   const flags = ["--local_server=unix:/no/such.sock", "--cproxy_server=127.0.0.1:1", "--token=${TOKEN}"];
   await using client = new Program("client", [...FROM_SOURCE.client, ...flags]);
-  await client.line(/WARN {2}The token looks like a variable in whose place nothing was put setting=--token$/);
+  await client.line(/WARN {2}The token looks like a variable without its value setting=--token$/);
   await client.line(/WARN {2}Local service has no socket yet name=default local=unix:\/no\/such.sock$/);
   assert(!client.output.includes("TOKEN"));
 });

@@ -203,7 +203,7 @@ testTown(
 testTown("a tunnel beyond those that can be counted is refused, until another one has gone", (town) => {
   const [one, other] = [town.enter("a"), town.enter("b")];
   for (let no = 1; no <= 5; no++) assertEquals(town.ask(one, no, 0), []);
-  assertEquals(refusal(town.ask(other, 1, 0)), "The server has 5 tunnels, which is all that it takes");
+  assertEquals(refusal(town.ask(other, 1, 0)), "The server has 5 tunnels, the most that it can have");
   assertEquals(refusal(town.opened(one, 3, 0, Errno.EADDRINUSE)), "No port is free");
   assertEquals(town.ask(other, 1, 0), []);
 });
@@ -362,7 +362,7 @@ testTown(
   "a token has so many tunnels and no more, all its clients together, and may have others later",
   (town, stage) => {
     const [one, other] = [town.enter("a", "192.0.2.1:50000", BOB), town.enter("b", "192.0.2.1:50001", BOB)];
-    const full = ["max_tunnels", 'Token "bob" may have 2 tunnels at a time, and has as many'];
+    const full = ["max_tunnels", 'Token "bob" has reached its max_tunnels (2)'];
     town.ask(one, 1, 8000);
     town.opened(one, 1, 8000);
     town.ask(other, 1, 0);
@@ -424,7 +424,7 @@ testTown("a token has so many clients and no more, and one that returns needs no
   const one = town.enter("a", "192.0.2.1:50000", CARLA);
   assertEquals(town.map.whyNotIn(CARLA, "b"), null);
   town.enter("b", "192.0.2.1:50001", CARLA);
-  const full = 'Token "carla" may have 2 clients at a time, and has as many';
+  const full = 'Token "carla" has reached its max_clients (2)';
   assertEquals([town.map.whyNotIn(CARLA, "c"), town.map.whyNotIn(CARLA, "b")], [full, null]);
   assertEquals(town.map.whyNotIn(BOB, "c"), null, "that is another token");
   one.close();

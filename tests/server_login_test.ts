@@ -188,7 +188,7 @@ testOnStage("a client with a token does not log in to a server without one", (st
   const desk = new Desk(stage, null);
   const step = logIn(desk, "secret");
   assert(step.kind === "out");
-  assertStringIncludes(step.reason, "it may not be the server that it should be");
+  assertStringIncludes(step.reason, "it may be the wrong server");
   assertEquals(desk.loggedIn, []);
   desk.close();
 });

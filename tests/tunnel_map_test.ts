@@ -238,7 +238,7 @@ testClient("a tunnel beyond max_tunnels is asked for again later, for others may
   const server = client.connect();
   client.up(2, 40_000);
   messagesAt(server);
-  client.refuse(1, 'Token "a" may have 1 tunnels at a time, and has as many', "max_tunnels");
+  client.refuse(1, 'Token "a" has reached its max_tunnels (1)', "max_tunnels");
   stage.advance(900);
   assertEquals(messagesAt(server), []);
   stage.advance(1200);
@@ -261,7 +261,7 @@ testOnStage(
       message.type === "CloseTunnel" ? message.tunnel as number : message
     );
     assertEquals(closed, [1, 2]);
-    const message = "error Tunnel is not served: the server does not keep to what it was asked for";
+    const message = "error Tunnel is not served: the server ignores a part of what it was asked for";
     assertEquals(client.lines.slice(0, 2), [
       `${message} name=t1 port=8001 ignored=allow`,
       `${message} name=t2 port=8002 ignored=deny, remote_port`,

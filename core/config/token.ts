@@ -116,7 +116,7 @@ function checkedToken(text: string, place: string, secrets: Secrets): string {
     const token = readToken(text);
     if (VARIABLE.test(token)) {
       secrets.warn({
-        message: "The token looks like a variable in whose place nothing was put",
+        message: "The token looks like a variable without its value",
         fields: { setting: place },
       });
     }

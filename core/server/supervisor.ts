@@ -3,7 +3,7 @@ import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { resolveHost } from "../../ffi/resolve.ts";
 import { listenOn, localAddress } from "../../ffi/socket.ts";
-import { formatAddress, ipOf, isLoopback, portOf, type SocketAddress, withPort } from "../../ffi/socket_address.ts";
+import { formatAddress, ipOf, portOf, type SocketAddress, withPort } from "../../ffi/socket_address.ts";
 import type { ServerConfig } from "../config/server_config.ts";
 import { log } from "../logging/logging.ts";
 import type { WorkerSpec } from "../reactor/worker_group.ts";
@@ -137,7 +137,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
     workers: relays,
     descriptors: limit,
   });
-  if (grants[0].token === null) warnOpenServer(ctlAddress);
+  if (grants[0].token === null) warnOpenServer();
 }
 
 /** What the descriptors allow; a negated errno counts as the customary 1024. */
@@ -149,10 +149,9 @@ function relayNumbers(relays: number): number[] {
   return Array.from({ length: relays }, (_, index) => FIRST_RELAY + index);
 }
 
-function warnOpenServer(ctlAddress: SocketAddress): void {
+function warnOpenServer(): void {
   log("warning", "There is no token: only clients on this host are served", {
-    listening: isLoopback(ctlAddress) ? "on loopback only" : "on all that bind says",
-    note: "whatever forwards to loopback counts as this host, such as a web server or ssh -L; a token shuts it out",
+    note: "a web server or ssh -L that forwards to loopback counts as this host; a token keeps its users out",
   });
 }
 

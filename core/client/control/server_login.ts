@@ -60,7 +60,7 @@ export class ServerLogin {
     const { nonce: clientNonce, instance } = this.request;
     this.#greeting = { version, clientNonce, serverNonce: nonce, instance };
     if (this.#token !== null && auth === "none") {
-      return out("This client has a token and the server has none, so it may not be the server that it should be");
+      return out("This client has a token and the server has none: it may be the wrong server");
     }
     if (this.#token === null) return { kind: "answer", message: { type: "NewCtlProof", auth: "none", proof: "" } };
     const proof = clientProof(this.#token, this.#greeting);

@@ -109,8 +109,8 @@ export class TunnelMap implements TimerTarget {
   #refuse(tunnel: TunnelState, ignored: string): void {
     tunnel.state = "barred";
     const { plan: { name }, port, no } = tunnel;
-    this.#conn?.send({ type: "CloseTunnel", tunnel: no, reason: `The server does not keep to ${ignored}` });
-    this.#log("error", "Tunnel is not served: the server does not keep to what it was asked for", {
+    this.#conn?.send({ type: "CloseTunnel", tunnel: no, reason: `The server ignores ${ignored}` });
+    this.#log("error", "Tunnel is not served: the server ignores a part of what it was asked for", {
       name,
       port,
       ignored,
@@ -166,7 +166,7 @@ export class TunnelMap implements TimerTarget {
   }
 }
 
-/** What a server that opens a tunnel does not keep to, as its settings are called; empty when that is nothing. */
+/** What a server that opens a tunnel ignores, by the names of the settings; empty when that is nothing. */
 function whatIsIgnored({ plan, port }: TunnelState, inForce: NewTunnelAccepted): string {
   const ignored: string[] = [];
   if (!sameRanges(plan.allow, inForce.allow)) ignored.push("allow");

@@ -63,6 +63,6 @@ export class ClientPlaces {
     const whose = grant.name === null ? "The server's token" : `Token "${grant.name}"`;
     if (!this.isFull(grant)) return this.#hasRoom(grant) ? null : `${whose} has its share of the server's descriptors`;
     if (this.goneOf(grant) !== null) return null;
-    return `${whose} may have ${grant.maxClients} clients at a time, and has as many`;
+    return `${whose} has reached its max_clients (${grant.maxClients})`;
   }
 }

@@ -67,7 +67,7 @@ export class PublicPorts {
       return { rule: "ports", reason };
     }
     if ((this.#counts.get(grant) ?? 0) >= maxTunnels) {
-      const reason = `Token "${name}" may have ${maxTunnels} tunnels at a time, and has as many`;
+      const reason = `Token "${name}" has reached its max_tunnels (${maxTunnels})`;
       return { rule: "max_tunnels", reason };
     }
     if (port === 0) return null;

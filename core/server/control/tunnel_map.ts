@@ -73,7 +73,7 @@ export class TunnelMap {
     if (port === undefined) return refuse({ rule: "", reason: noneFree(control.grant.ports) });
     const row = this.#rows.take(ownerOf(control, no, name));
     const { most } = this.#rows;
-    if (row === null) return refuse({ rule: "", reason: `The server has ${most} tunnels, which is all that it takes` });
+    if (row === null) return refuse({ rule: "", reason: `The server has ${most} tunnels, the most that it can have` });
     const tunnel: Tunnel = { id: ++this.#lastTunnel, row, no, name, port, open: false, choices, allow, deny };
     control.tunnels.set(no, tunnel);
     this.#ports.hold(tunnel, control);

@@ -157,7 +157,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     const port = localAddress(socket.fd);
     this.#givenUp.log(
       "warning",
-      "A visitor is given up: its client makes no data connection; can it reach the proxy_port?",
+      "A visitor is given up: its client makes no data connection; can the client reach proxy_port?",
       {
         client: control,
         public: port === null ? "unknown" : formatAddress(port),
