@@ -147,7 +147,7 @@ tokens:
     await using granted = startClient(server.ctlPort, flags, { CPROXY_TOKEN: ALICE });
     assertEquals(await publicAddress(granted), `127.0.0.3:${allowed}`);
     await using third = startClient(server.ctlPort, flags, { CPROXY_TOKEN: ALICE });
-    assertMatch((await third.line(/Tunnel is refused .*/))[0], /may have 1 tunnels at a time.* rule=max_tunnels$/);
+    assertMatch((await third.line(/Tunnel is refused .*/))[0], /has reached its max_tunnels \(1\)" rule=max_tunnels$/);
     await using bob = startClient(server.ctlPort, flags, { CPROXY_TOKEN: BOB });
     const bobs = await publicAddress(bob);
     assertMatch(bobs, /^127\.0\.0\.2:/);
