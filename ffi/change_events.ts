@@ -44,7 +44,7 @@ export function openNetworkEvents(): Descriptor | number {
   return -code;
 }
 
-/** Takes the messages of such a socket. The kernel would otherwise keep them up to its limit, and then tell no more. */
+/** Takes the messages of such a socket. Otherwise the kernel would keep messages up to its limit, and then send no more. */
 export function takeNetworkEvents(fd: Descriptor): void {
   // an error, ENOBUFS, means that some were lost: that there were any is all that counts
   for (let round = 0; round < 64 && receive(fd, scrap) >= 0; round++);

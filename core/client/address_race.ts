@@ -16,7 +16,7 @@ const MOST = 4;
 /** Ms after which a silent one makes room for another, if there are more: its kernel has asked twice. */
 const SILENCE_MS = 1500;
 
-/** Who hears how a race went. */
+/** Hears how a race went. */
 export interface AddressRaceEvents {
   /** A connection stands, and is the owner's from now on; all others are given up. */
   onRaceWon(socket: StreamSocket, address: SocketAddress): void;
@@ -58,7 +58,7 @@ export function raceOrder(addresses: readonly SocketAddress[], good: string): re
 export class AddressRace implements Task, TimerTarget {
   /** Kept by the loop. */
   queued: boolean = false;
-  /** What became of each address that was tried: a positive errno, or 0 while nobody has answered. */
+  /** What became of each address that was tried: a positive errno, or 0 while there is no answer. */
   readonly errors: number[] = [];
   readonly #loop: EventLoop;
   readonly #events: AddressRaceEvents;
@@ -71,7 +71,7 @@ export class AddressRace implements Task, TimerTarget {
   readonly #begun: number[] = [];
   #underWay = 0;
 
-  /** Makes one in which nobody runs. */
+  /** Makes one without addresses. */
   constructor(loop: EventLoop, events: AddressRaceEvents, options: AddressRaceOptions = {}) {
     this.#loop = loop;
     this.#events = events;
@@ -84,7 +84,7 @@ export class AddressRace implements Task, TimerTarget {
     return this.#addresses;
   }
 
-  /** Why a race was lost, for people: what befell the only address, or each of them. */
+  /** Why a race was lost, for people: what befell the only address, or each address. */
   reason(): string {
     const [first, ...others] = this.errors;
     if (others.every((code) => code === first)) return errnoWords(first);
@@ -103,7 +103,7 @@ export class AddressRace implements Task, TimerTarget {
     this.#beginNext();
   }
 
-  /** Adds those addresses that are not in the race yet, and tries the next one at once. Returns whether there were any. */
+  /** Adds the addresses that are not in the race yet, and tries the next one at once. Returns whether there were any. */
   add(addresses: readonly SocketAddress[]): boolean {
     const known = new Set(this.#addresses.map(formatAddress));
     const added = addresses.filter((address) => !known.has(formatAddress(address)));
@@ -190,7 +190,7 @@ export class AddressRace implements Task, TimerTarget {
     this.#lose();
   }
 
-  /** Gives up, silently. Who has accepted already sees a reset: an end would be one that nobody made. */
+  /** Gives up, silently. A server that has accepted already sees a reset: there was no end in order. */
   cancel(): void {
     this.#loop.timers.clear(this.#timer);
     if (this.#underWay === 0) return;

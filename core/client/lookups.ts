@@ -48,7 +48,7 @@ export class Lookups {
   }
 
   /**
-   * Looks a name up as soon as there is room. Names that resolved promptly the last time never wait for those that hang.
+   * Looks a name up as soon as there is room. Names that resolved promptly the last time never wait for names that hang.
    *
    * @param host The name.
    * @throws Whatever the resolver's answer is.

@@ -1,15 +1,15 @@
 // Finds out whether a tunnel's LocalServer leads back to the tunnel's own public port, through whatever lies between: other
 // tunnels, other hosts, a NAT. It goes by cause and effect alone. The sessions of the suspects are held back and let go in
-// rounds: in a loop each one that is let go makes exactly one new visitor at once, and nobody comes otherwise.
+// rounds: in a loop each one that is let go makes exactly one new visitor at once, and no visitor comes otherwise.
 import { type RelayCounters, sessionsUnderWay } from "../relay/counters.ts";
 import { type GateStep, rowOfTunnel } from "./worker_config.ts";
 
 /** Ms in which a session that is let go makes its visitor. */
 const RESPONSE_MS = 500;
-/** Ms at least in which nobody may come then. A random part is added: who comes regularly is in step with no round. */
+/** Ms at least in which no visitor may come then. A random part is added: regular visitors are in step with no round. */
 const REST_MS = 800;
 const REST_MORE_MS = 400;
-/** Rounds that count; two before them settle the numbers. */
+/** Rounds that count; two earlier ones settle the numbers. */
 const ROUNDS = 5;
 const SETTLING = 2;
 /** The part of the sessions let go that must have come again. */
@@ -27,9 +27,9 @@ export interface LoopTrialEvents {
 interface Outcome {
   /** Sessions that were let go. */
   readonly released: number;
-  /** Visitors who came for it. */
+  /** Visitors that came for it. */
   readonly caused: number;
-  /** Visitors who came otherwise. */
+  /** Visitors that came otherwise. */
   readonly uncaused: number;
   /** Sessions that wait now. */
   readonly waiting: number;
@@ -68,7 +68,9 @@ export class LoopTrial {
     this.#wait = wait;
   }
 
-  /** A relay Worker suspects a tunnel. One that is suspected while a trial settles takes part; later ones have to show again. */
+  /**
+   * A relay Worker suspects a tunnel. One that is suspected while a trial settles takes part; later ones have to show again.
+   */
   suspect(tunnel: number): void {
     if (this.#suspects.has(tunnel) || this.#round >= SETTLING) return;
     // the round under way is none of its own
@@ -143,7 +145,7 @@ export class LoopTrial {
 
 /** Whether the suspects may still be a loop, or loops, after a round, 0 up. */
 function mayBeLoop(round: number, { released, caused, uncaused, waiting }: Outcome): boolean {
-  // nobody was let go: whoever comes does so by itself, and most did
+  // no session was let go: visitors come by themselves, and most did
   if (round === 0) return uncaused < 3 || uncaused < (1 - PART) * waiting;
   if (round < SETTLING) return caused > 0;
   return released > 0 && caused >= PART * released - 0.5;

@@ -27,7 +27,7 @@ export class Names {
   /** By a tunnel's number less 1. */
   readonly #locals: readonly (() => Promise<Meaning>)[];
 
-  /** Knows the names of a configuration, and asks for none of them yet. */
+  /** Knows the names of a configuration, and asks for no name yet. */
   constructor({ cproxyServer: { host, port }, proxyServer, tunnels }: ClientConfig) {
     // past the bounds of the look-ups: no LocalServer's name may stand in its way
     this.#server = new RememberedName(() => resolveHost(host, port));

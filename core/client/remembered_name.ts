@@ -1,7 +1,7 @@
 // What a host name means, asked again and again: while the resolver is slow or out of reach, what it meant before.
 import type { SocketAddress } from "../../ffi/socket_address.ts";
 
-/** Ms to wait for the resolver when there are addresses from before. It may take many seconds when nobody answers it. */
+/** Ms to wait for the resolver when there are addresses from before. It may take many seconds without an answer. */
 const PATIENCE_MS = 1000;
 
 /** What a name means. */
@@ -10,7 +10,7 @@ export interface Meaning {
   readonly addresses: readonly SocketAddress[];
   /** Why these are from before, or why there are none; empty when they are new. */
   readonly reason: string;
-  /** False when nobody was there to say what the name means. */
+  /** False when no name server answered. */
   readonly answered: boolean;
 }
 

@@ -89,7 +89,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
   const answerServer = async () => {
     const [server, proxyServer] = await Promise.all([names.server(), names.proxyServer()]);
     if (proxyServer !== null) answer("proxy-server", proxyServer, relays);
-    // without an address for data the client can serve nobody
+    // without an address for data the client can serve no visitor
     const unknown = proxyServer !== null && proxyServer.addresses.length === 0;
     const meaning = unknown ? { ...proxyServer, reason: `proxy_server: ${proxyServer.reason}` } : server;
     // the control Worker last: what it then tells the others refers to these addresses

@@ -53,7 +53,7 @@ export interface LocalConfig {
 
 /** For a relay Worker. */
 export interface RelayConfig {
-  /** Which of them it is, from 0. */
+  /** Its number among the relay Workers, from 0. */
   readonly index: number;
   /** How many there are. */
   readonly relays: number;
@@ -103,7 +103,7 @@ export interface GateMessage {
   readonly step: GateStep;
 }
 
-/** What a gate does: it admits nobody, those who wait and no others, everybody, or nobody for a time. */
+/** What a gate does: it admits no session, only the sessions that wait, every session, or no session for a time. */
 export type GateStep = "hold" | "release" | "open" | "bar";
 
 /** An address as it is posted: messages are JSON, so it is the numbers of its bytes. */
@@ -114,13 +114,16 @@ export type PostedAddress = readonly number[];
  * LocalServer to all relay Workers.
  */
 export interface ResolvedMessage {
-  /** Whose addresses these are: the server's ctl_port, its port for data where that has another address, or the LocalServer of the tunnel with this place in the list. */
+  /**
+   * Whose addresses these are: the server's ctl_port, its port for data where that has another address, or the LocalServer of
+   * the tunnel with this place in the list.
+   */
   readonly kind: "server" | "proxy-server" | number;
   /** The addresses in the order to try; empty when the name has never resolved. */
   readonly addresses: readonly PostedAddress[];
   /** Why they are from before, or why there are none; empty when they are new. */
   readonly reason: string;
-  /** False when nobody was there to say what the name means. */
+  /** False when no name server answered. */
   readonly answered: boolean;
 }
 

@@ -157,7 +157,7 @@ export function loadClientConfig(args: string[], env: Environment, readFile: Rea
   return { kind: "run", config, secretFiles: gathered.secretFiles, warnings: gathered.warnings };
 }
 
-/** The tunnel of the command line, which takes the place of those in the file; `null` if there is none. */
+/** The tunnel of the command line, which takes the place of the tunnels in the file; `null` if there is none. */
 function tunnelOfFlags(flags: Partial<TunnelValues>): TunnelConfig[] | null {
   const { local_server } = flags;
   if (local_server) {

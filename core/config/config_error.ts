@@ -7,7 +7,7 @@ export class ConfigError extends Error {
   override readonly name: string = "ConfigError";
 }
 
-/** A value that is not what its setting takes; whoever knows the place (flag, or file and key) puts it in front. */
+/** A value that is not what its setting takes; the caller that knows the place (flag, or file and key) puts it in front. */
 export class UnexpectedValueError extends ConfigError {
   /** The name of this class. */
   override readonly name = "UnexpectedValueError";

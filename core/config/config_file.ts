@@ -9,7 +9,7 @@ import { plainOf, type YamlNode, type YamlPath, YamlTree } from "./yaml_tree.ts"
 export interface ConfigFile {
   /** Where it was found. */
   readonly path: string;
-  /** The settings that it has, checked; those that it leaves out are missing. */
+  /** The settings that it has, checked; settings that it leaves out are missing. */
   readonly values: Readonly<Record<string, unknown>>;
   /** The entries of its list, each complete with defaults and `null` for what has none; `null` if it has no list. */
   readonly list: readonly Readonly<Record<string, unknown>>[] | null;
@@ -60,7 +60,7 @@ class Reader {
     this.#list = list;
   }
 
-  /** The settings of the file; those that it leaves out are missing. */
+  /** The settings of the file; settings that it leaves out are missing. */
   file(): Record<string, unknown> {
     const list = this.#list;
     const known = list === null ? Object.keys(this.#settings) : [...Object.keys(this.#settings), list.key];

@@ -34,11 +34,11 @@ export interface Gathered<S extends SettingsTable> {
   readonly listFlags: Readonly<Record<string, unknown>>;
   /** The configuration file, if there is one. */
   readonly file: ConfigFile | null;
-  /** The files that have a token in them, as far as they were read: nobody else should be able to read them. */
+  /** The files that have a token in them, as far as they were read: no other user should be able to read these files. */
   readonly secretFiles: readonly string[];
   /** What is right and probably not meant. */
   readonly warnings: readonly ConfigWarning[];
-  /** Reads tokens, and adds their files to `secretFiles` and what is odd about them to `warnings`. */
+  /** Reads tokens, and adds their files to `secretFiles` and what is odd to `warnings`. */
   readonly secrets: Secrets;
   /** Names where a setting was made, or gives `null` if it is the default. */
   placeOf(key: keyof S & string): string | null;

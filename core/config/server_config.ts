@@ -38,7 +38,7 @@ export interface ServerConfig {
   poolCount: number;
   /** How many connections may be there that have not logged in, 1 to 65536. */
   maxUnauthenticated: number;
-  /** How many of them from one address, 1 to 65536. */
+  /** How many strangers from one address, 1 to 65536. */
   maxUnauthenticatedPerAddress: number;
   /** How long the public ports of a client that was lost are kept for it, in ms; 0 for not at all. */
   portHoldMs: number;
@@ -144,7 +144,10 @@ const settings = {
   ...commonSettings,
 } as const;
 
-/** Ms by which ports are kept longer than a client may be silent: what a client waits for at most between two attempts, and some. */
+/**
+ * Ms by which ports are kept longer than a client may be silent: what a client waits for at most between two attempts, and
+ * some.
+ */
 const HOLD_BEYOND_SILENCE_MS = 35_000;
 
 const program = {

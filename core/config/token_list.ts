@@ -34,7 +34,7 @@ const MAX_TOKENS = 256;
 /** The most connections that a rule can allow. */
 const MOST_CONNECTIONS = 10_000_000;
 
-/** Numbers of connections, for whoever limits them. */
+/** The kind of the settings that limit connections. */
 export const connectionCount: kinds.ValueKind<number> = kinds.wholeNumber(1, MOST_CONNECTIONS);
 
 const settings = {
@@ -117,7 +117,7 @@ export function namedTokens(file: ConfigFile | null, unnamed: string | null, sec
   if (file === null || list === null) return [];
   const mistake = (path: (string | number)[], expected: string) =>
     new ConfigError(`${file.placeOf([KEY, ...path])}: expected ${expected}`);
-  // without a token the server would serve whoever is on its host
+  // without a token the server would serve every client on its host
   if (list.length === 0) throw mistake([], "a token, got an empty list");
   if (list.length > MAX_TOKENS) throw mistake([], `at most ${MAX_TOKENS} tokens, got ${list.length}`);
   const names = new Set<string>();

@@ -19,7 +19,7 @@ const SLICE_MS = 0.5;
 const ROUNDS = 16;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 4 << 20;
-/** Bytes that may wait for all peers of one party together, before those are given up that more than a little waits for. */
+/** Bytes that may wait for all peers of one party together, before each peer that more than a little waits for is given up. */
 const MOST_UNSENT_OF_PARTY = 32 << 20;
 const LITTLE_UNSENT = 64 << 10;
 /** Ms at most between repeats of what the peer's kernel has not acknowledged: soon after a link is back, it is made up for. */
@@ -33,7 +33,7 @@ export interface UnsentBytes {
   total: number;
 }
 
-/** Who speaks on a ctl_conn. */
+/** The owner of a ctl_conn. */
 export interface CtlConnOwner {
   /** A message other than CloseCtl has come. An exception of type ProtocolError closes the connection. */
   onMessage(message: CtlMessage): void;
@@ -52,9 +52,9 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
   waiting: boolean = false;
   /** Whose share of a turn reading it takes. */
   party: unknown = null;
-  /** Where its unsent bytes count together with those of others; null while they do not. Set once. */
+  /** Where its unsent bytes count together with the bytes of others; null while they do not. Set once. */
   unsent: UnsentBytes | null = null;
-  /** How many of those are its own. */
+  /** How many of these bytes are its own. */
   #unsentHere = 0;
   /** Frames to send; call {@linkcode flushSoon} after appending. */
   readonly writer: FrameWriter = new FrameWriter();
@@ -67,7 +67,7 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
   readonly #flush: Task;
   readonly #turns: FairTurns;
   readonly #timer = new Timer(this);
-  /** Whole frames may have come that nobody has looked at: a slice was over. */
+  /** Whole frames may have come that were not looked at: a slice was over. */
   #more = false;
   /** Anything has come. */
   #begun = false;
@@ -84,9 +84,9 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
    *
    * @param loop The Worker's loop.
    * @param fd A non-blocking socket; this object's from now on.
-   * @param owner Who hears of it.
+   * @param owner Hears of it.
    * @param greetingTimeoutMs Ms for the whole login, 1 up.
-   * @param turns Shares the time for reading among several of them. Default: this one has it for itself.
+   * @param turns Shares the time for reading among several ctl_conns. Default: this one has it for itself.
    */
   constructor(
     loop: EventLoop,

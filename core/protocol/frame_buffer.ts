@@ -1,5 +1,6 @@
 // Output of a connection that carries frames: frames go in, bytes come out, in as many pieces as the socket takes.
-// It must never know a socket, nor JSON: relay Workers import it. It does not limit itself: who appends looks at `length` and gives a deaf peer up.
+// It must never know a socket, nor JSON: relay Workers import it. It does not limit itself: its owner looks at `length` and
+// gives a deaf peer up.
 
 import { BINARY_BODY_BYTES } from "./binary_body.ts";
 import type { BinaryMessage } from "./messages.ts";

@@ -62,7 +62,7 @@ export abstract class FrameSplitter<Message> {
     else if (this.#start > 0) this.#use(this.#bytes.length);
     else if (this.#end === this.#bytes.length) {
       // It doubles as bytes arrive, and not at once for the length that a stranger announces in four bytes.
-      if (this.#end === MAX_FRAME_BYTES) throw new Error("A FrameSplitter is full of frames that nobody took");
+      if (this.#end === MAX_FRAME_BYTES) throw new Error("A FrameSplitter is full of frames that were not taken");
       this.#use(2 * this.#bytes.length);
     }
     return this.#bytes.subarray(this.#end);

@@ -1,5 +1,5 @@
 // The numbers that name things on the wire, each its own type, so that none is passed for another.
-// It must never know who hands them out. 0 names nothing, in all four.
+// It must never know where they come from. 0 names nothing, in all four.
 
 const MAX_U16 = 0xffff;
 const MAX_U32 = 0xffff_ffff;

@@ -34,7 +34,7 @@ const text = (min: number, max: number) =>
 // Cleaned rather than refused: a refusal must reach the person who needs it.
 const reason = v.pipe(v.string("expected a string"), v.transform((s) => oneLine(s, LONGEST_REASON)));
 
-// Counted before they are looked at: a frame has room for thousands. What they say is read by whoever needs it, after all
+// Counted before they are looked at: a frame has room for thousands. Their texts are read where they are needed, after all
 // that costs less.
 const ranges = v.pipe(
   v.array(v.unknown(), "expected a list"),

@@ -4,7 +4,7 @@
 import type { Ticket } from "./ticket.ts";
 import type { ControlId, ProxyId, SessionNo, TunnelNo } from "./ids.ts";
 
-/** How a client shows who it is: with the shared token, or not at all. */
+/** How a client proves itself: with the shared token, or not at all. */
 export type AuthMethod = "token" | "none";
 
 /** What makes CtlMessage a discriminated union. */

@@ -1,6 +1,6 @@
 // Tickets: the 16 random bytes that let one TCP connection become one ProxyConn. In the program a ticket is four i32 words,
 // the same bytes in big-endian order: plain numbers, because thousands of small byte arrays weigh more than what they are
-// for. It must never know who asked for the connection.
+// for. It must never know for which client a connection is.
 
 /** Size of a ticket in bytes. */
 export const TICKET_BYTES = 16;

@@ -10,7 +10,7 @@ export const FRAME_HEADER_BYTES = 5;
 /** The longest frame, in bytes, with its length field. */
 export const MAX_FRAME_BYTES = 65_536;
 
-/** The longest frame, in bytes, that an end takes from a peer which has not yet shown who it is. */
+/** The longest frame, in bytes, that an end takes from a peer that has not logged in yet. */
 export const MAX_FRAME_BYTES_BEFORE_LOGIN = 1024;
 
 /**

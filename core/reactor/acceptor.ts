@@ -5,7 +5,7 @@ import { accept } from "../../ffi/socket.ts";
 import type { Channel, EventLoop, Task } from "./event_loop.ts";
 import { Timer, type TimerTarget } from "./timer_queue.ts";
 
-/** Connections accepted in one turn, so that a flood of them leaves time for the rest. */
+/** Connections accepted in one turn, so that a flood leaves time for the rest. */
 const BATCH = 64;
 /** The same where parties have turns: little, for another one to come soon. */
 const BATCH_IN_LANE = 8;
@@ -52,7 +52,7 @@ export class Acceptor implements Channel, Task, TimerTarget {
    *
    * @param loop The Worker's loop.
    * @param fd The listening socket, the acceptor's from now on.
-   * @param events Who hears of it.
+   * @param events Hears of it.
    * @param lane Whose it is, 1 up, where several parties have listeners; see {@linkcode Task}. Default: it takes no turns.
    */
   constructor(loop: EventLoop, fd: Descriptor, events: AcceptorEvents, lane = 0) {
@@ -74,7 +74,7 @@ export class Acceptor implements Channel, Task, TimerTarget {
     this.accept(BATCH_IN_LANE);
   }
 
-  /** Accepts those who have connected, so many at most. */
+  /** Accepts waiting connections, so many at most. */
   accept(most: number = BATCH): void {
     for (let i = 0; i < most && this.#open && !this.#pause.isSet; i++) {
       const fd = accept(this.fd);

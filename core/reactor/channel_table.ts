@@ -1,6 +1,6 @@
 // The channels of one loop by their descriptors, each with a generation. A process has up to a million descriptors, and
-// each of its loops a part of them: so the table consists of pages, made when a descriptor of theirs first comes. Growing
-// arrays would be copied again and again, which is most of the garbage of a program that fills with connections.
+// each of its loops a part of the descriptors: so the table consists of pages, each made when its first descriptor comes.
+// Growing arrays would be copied again and again, which is most of the garbage of a program that fills with connections.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 
 const PAGE_BITS = 9;

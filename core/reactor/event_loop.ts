@@ -18,7 +18,10 @@ export interface Channel {
 export interface Task {
   /** True from being queued to being run. Kept by the loop. */
   queued: boolean;
-  /** Whose it is, 1 up, where several parties share a loop: they have turns. Left out or 0, it runs before all of those. */
+  /**
+   * Whose it is, 1 up, where several parties share a loop: they have turns. Left out or 0, it runs before the tasks of all
+   * parties.
+   */
   readonly lane?: number;
   /** Runs until there is nothing to do or its share of the turn is used up; then it may queue itself again. */
   run(): void;
@@ -47,7 +50,7 @@ const realNow = performance.now.bind(performance);
 const MOST_FULL_TURNS = 16;
 /** Longest sleep in ms, so that the supervisor sees the loop turn. */
 const LONGEST_SLEEP_MS = 5000;
-/** Ms of a turn for the tasks of parties that share the loop; the rest of them waits until new events were seen. */
+/** Ms of a turn for the tasks of parties that share the loop; the other tasks wait until new events were seen. */
 const LANES_MS = 2;
 const EDGES = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
 
@@ -56,7 +59,8 @@ const EDGES = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
  *
  * A turn: wait, tell channels of events, deliver mail, run the tasks queued so far, run due timers, run the last tasks
  * (flushes), close descriptors. A task queued during a turn's tasks or timers runs in the next turn, after new events were
- * seen, so that a busy one starves nobody; where several parties share the loop, theirs run in turn, for some ms. Timers judge who was silent: they run when what has arrived has been read.
+ * seen, so that a busy one starves nobody; where several parties share the loop, their tasks run in turn, for some ms. Timers
+ * judge who was silent: they run when what has arrived has been read.
  */
 export class EventLoop {
   /** The timers of this loop. */

@@ -27,7 +27,7 @@ interface Line {
   readonly fields: LogFields;
 }
 
-/** Limits one kind of line, or those of one party, in one Worker. */
+/** Limits one kind of line, or the lines of one party, in one Worker. */
 export class LogLimit implements TimerTarget {
   readonly #context: LogLimitContext;
   readonly #options: LogLimitOptions;
@@ -102,7 +102,7 @@ export class LogLimit implements TimerTarget {
 
 /**
  * The limit of lines that say that something must wait for want of descriptors: one a minute for all Workers of the program
- * together, for a process that is short of them must not fill the disk too.
+ * together, for a process that is short of descriptors must not fill the disk too.
  */
 export function shortageLog(context: Pick<ReactorContext, "log" | "loop" | "mailbox">): LogLimit {
   return new LogLimit(context, { lines: 1, counted: "times", mayWrite: () => context.mailbox.mayTellShortage() });

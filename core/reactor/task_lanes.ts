@@ -1,4 +1,4 @@
-// Tasks of parties that share a loop: the parties have turns, task by task, so that one with a thousand of them does not keep
+// Tasks of parties that share a loop: the parties have turns, task by task, so that a party with a thousand tasks does not keep
 // another one's only task waiting. It knows no party but by its number.
 
 /** What a lane holds. */
@@ -41,7 +41,7 @@ export class TaskLanes {
   }
 
   /**
-   * Runs tasks, one of each lane in turn, until the time is over: each of those that wait now once, or fewer. One that queues
+   * Runs tasks, one of each lane in turn, until the time is over: each task that waits now once, or fewer. One that queues
    * itself again may run again in place of another one of its lane.
    *
    * @param clock Gives ms.

@@ -1,4 +1,4 @@
-// The supervisor's side of the Workers: it starts them, wires them, hears them, watches that they live, and stops them.
+// The supervisor's side of the Workers: it starts, connects, hears, watches and stops the Workers.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { openEventfd } from "../../ffi/eventfd.ts";
 import type { Wiring } from "./mailbox.ts";
@@ -61,7 +61,7 @@ export class WorkerGroup {
    *
    * @param specs The Workers; a Worker's number is its place in the list.
    * @param logLevel The least level that they post.
-   * @param events Is told of them.
+   * @param events Hears their reports and failures.
    */
   constructor(specs: readonly WorkerSpec[], logLevel: LogLevel, events: WorkerGroupEvents) {
     this.#events = events;

@@ -30,7 +30,7 @@ export type WorkerColumn = typeof WORKER_COLUMNS[number];
 /** A name of {@linkcode TUNNEL_COLUMNS}. */
 export type TunnelColumn = typeof TUNNEL_COLUMNS[number];
 
-/** What was counted for one tunnel, or for all of them. */
+/** What was counted for one tunnel, or for all tunnels. */
 export type TunnelCounts = Readonly<Record<TunnelColumn, number>>;
 
 /** The number of a tunnel's row, 0 up, the same in the block of every Worker. */
@@ -43,7 +43,7 @@ export type TunnelPlace = number & { readonly brand: "TunnelPlace" };
 const ROW_WORDS = 8;
 
 /**
- * Column numbers, for the hot path: those of the Worker are places in its block, those of a tunnel are relative to its
+ * Column numbers, for the hot path: a Worker's are places in its block, a tunnel's are relative to its
  * {@linkcode TunnelPlace}.
  */
 export const Count: { readonly [Name in WorkerColumn | TunnelColumn]: number } = Object.fromEntries(

@@ -2,9 +2,9 @@
 
 /** Descriptors of the main isolate and of what the system's resolver opens now and then. */
 const SUPERVISOR = 32;
-/** Descriptors of a Worker: those of Deno, its event loop and its eventfd. */
+/** Descriptors of a Worker: for Deno, its event loop and its eventfd. */
 const PER_WORKER = 10;
-/** Of those of the main isolate, what it has as soon as the program runs. */
+/** Descriptors that the main isolate has as soon as the program runs. */
 const SUPERVISOR_AT_LEAST = 22;
 /** A ctl_conn and a public port. */
 const FIRST_TUNNEL = 2;
@@ -29,7 +29,7 @@ export interface DescriptorShare {
  * The fewest descriptors with which one visitor after the other can be served: what is spare then is what it needs.
  *
  * @param workers How many Workers the program has, relay Workers included.
- * @param relays How many of them are relay Workers.
+ * @param relays How many Workers are relay Workers.
  */
 export function descriptorsNeeded(workers: number, relays: number): number {
   return SUPERVISOR_AT_LEAST + workers * PER_WORKER + FIRST_TUNNEL + SPARE + 2 * relays;
@@ -40,7 +40,7 @@ export function descriptorsNeeded(workers: number, relays: number): number {
  *
  * @param limit How many the process may have; a negated errno counts as the customary 1024.
  * @param workers How many Workers the program has, relay Workers included.
- * @param relays How many of them are relay Workers.
+ * @param relays How many Workers are relay Workers.
  */
 export function shareDescriptors(limit: number, workers: number, relays: number): DescriptorShare {
   const all = limit > 0 ? limit : 1024;

@@ -135,7 +135,7 @@ export class Flow {
     return (this.#marks & END_TOLD) !== 0;
   }
 
-  /** Says that whoever waits for the end has been told of it. */
+  /** Says that the side that waits for the end has been told of it. */
   noteEndTold(): void {
     this.#marks |= END_TOLD;
   }

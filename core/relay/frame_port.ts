@@ -10,7 +10,7 @@ import type { StreamSocket } from "../reactor/stream_socket.ts";
 export class FramePort {
   /** Has nothing of any frame. */
   #receiver = new ExactReceiver(PROXY_FRAME_BYTES);
-  /** By the ProxyConn's socket: those that have a part of a frame. */
+  /** By the ProxyConn's socket: frames of which a part is here. */
   readonly #begun = new Map<StreamSocket, ExactReceiver>();
   /** By the ProxyConn's socket: what it did not take. */
   readonly #unsent = new Map<StreamSocket, Uint8Array>();
@@ -20,7 +20,7 @@ export class FramePort {
     return this.#receiver.view;
   }
 
-  /** Whether frames for this socket wait to be sent: payload must not overtake them. */
+  /** Whether frames for this socket wait to be sent: payload must not overtake a frame. */
   hasUnsent(socket: StreamSocket): boolean {
     return this.#unsent.size > 0 && this.#unsent.has(socket);
   }

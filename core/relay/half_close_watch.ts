@@ -33,7 +33,7 @@ export class HalfCloseWatch implements TimerTarget {
   readonly #lookMs: number;
   readonly #timer = new Timer(this);
   readonly #log: LogLimit;
-  /** Only those that were half-closed at the last look: other sessions cost nothing here. */
+  /** Only sessions that were half-closed at the last look: others cost nothing here. */
   #still = new Map<ProxyConn, Stillness>();
 
   /**
@@ -54,7 +54,7 @@ export class HalfCloseWatch implements TimerTarget {
   /** Looks. */
   onTimer(): void {
     const still = new Map<ProxyConn, Stillness>();
-    // by their sockets: a ProxyConn that has lost its ctl_conn is in nobody's table any more
+    // by their sockets: a ProxyConn that has lost its ctl_conn is in no table any more
     for (const channel of this.#loop.channels()) {
       if (!(channel instanceof StreamSocket)) continue;
       const conn = channel.task;

@@ -17,7 +17,7 @@ import type { RelaySurroundings } from "./surroundings.ts";
 /** Receives in one turn, so that one peer's flood leaves time for the others. */
 const ROUNDS = 16;
 /**
- * Ms for which a notice that nobody waits for may wait for company. Under load it leaves with the next one that is urgent,
+ * Ms for which a notice that is not urgent may wait for company. Under load it leaves with the next one that is urgent,
  * which saves a wake-up on either side for every session.
  */
 const PATIENCE_MS = 1;
@@ -26,7 +26,7 @@ const REPEAT_MS = 2000;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 1 << 20;
 
-/** Who hears of a notice connection. */
+/** Hears of a notice connection. */
 export interface NoticeConnEvents {
   /** A notice has come. A ProtocolError closes the connection. */
   onNotice(notice: Notice): void;
@@ -38,7 +38,7 @@ export interface NoticeConnEvents {
 export class NoticeConn implements Task, TimerTarget, Notices {
   /** Kept by the loop. */
   queued: boolean = false;
-  /** Its number, of those that ProxyConns have: it tells which Workers it joins. */
+  /** Its number, of the same kind as a ProxyConn's: it tells which Workers it joins. */
   readonly id: ProxyId;
   /** When something came last, in ms of the loop's clock. */
   lastHeard: number;
@@ -58,7 +58,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
    * @param around The Worker.
    * @param id Its number.
    * @param socket Its socket.
-   * @param events Who hears of it.
+   * @param events Hears of it.
    */
   constructor(
     around: RelaySurroundings,
@@ -165,7 +165,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     this.#events.onNoticesClosed(this, reason);
   }
 
-  /** Sends what waits and closes it; nobody hears of it. */
+  /** Sends what waits and closes it, without an event. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;

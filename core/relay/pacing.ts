@@ -1,6 +1,6 @@
-// Pacing: who does without it. A congestion control that paces, such as BBR, spreads every burst over time, which costs a
-// timer and an interrupt for each. A connection that stays on this host shares no line with anybody, and loses by that more
-// than half of its throughput (docs/performance.md). It knows no kind of connection.
+// Pacing, and which connections do without it. A congestion control that paces, such as BBR, spreads every burst over time,
+// which costs a timer and an interrupt for each. A connection that stays on this host shares no line with anybody, and loses by
+// that more than half of its throughput (docs/performance.md). It knows no kind of connection.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { congestionControl, readLastIp, setCongestionControl } from "../../ffi/socket.ts";
 import { IP_WORDS, isLoopbackIp } from "../../ffi/socket_address.ts";
@@ -18,7 +18,7 @@ const ip = new Int32Array(IP_WORDS);
  * established with pacing, no other congestion control takes that off again.
  *
  * @param fd A TCP socket that will be connected to this host, or a listener: what it accepts inherits it, and
- * {@linkcode paceFromAfar} is for those from elsewhere.
+ * {@linkcode paceFromAfar} is for connections from elsewhere.
  */
 export function unpace(fd: Descriptor): void {
   if (paced === undefined) {

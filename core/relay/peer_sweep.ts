@@ -1,6 +1,6 @@
 // Finds peers that are gone although bytes are under way to them. The kernel's own limit (TCP_USER_TIMEOUT) would count the
 // time for which a peer that is there does not read, too. It looks at all connections of a relay Worker now and then, some of
-// them in each turn, and remembers those that have not answered.
+// them in each turn, and remembers peers that have not answered.
 import { Errno } from "../../ffi/errno.ts";
 import { peerAddress } from "../../ffi/socket.ts";
 import { formatAddress } from "../../ffi/socket_address.ts";

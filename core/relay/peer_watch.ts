@@ -6,7 +6,7 @@ import { capBuffers } from "./buffers.ts";
 
 /**
  * Seconds of silence before the kernel asks whether the peer is there. A connection that its peer has given up while the
- * link was down is found so: a kernel that ends a connection for want of acknowledgements tells nobody.
+ * link was down is found so: a kernel that ends a connection for want of acknowledgements does not tell the peer.
  */
 const KEEPALIVE_IDLE_S = 30;
 const KEEPALIVE_INTERVAL_S = 10;

@@ -1,5 +1,5 @@
 // A ProxyConn and its sessions, as both sides see them: the end of a stream, notices that overtake data, reuse, reset.
-// How a session begins differs between the sides and is left to them.
+// How a session begins differs between the sides and is left to each.
 import { Errno, errnoWords } from "../../ffi/errno.ts";
 import { shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
@@ -26,11 +26,11 @@ export type ProxyState = "idle" | "starting" | "relaying" | "resetting" | "finis
 
 const NOBODY: LogFields = {};
 
-/** Where notices to the other side go: the control Worker, which puts them on the ctl_conn. */
+/** Where notices to the other side go: a notice connection. */
 export interface Notices {
   /**
    * This side's endpoint ended after `total` bytes, all of them written to the ProxyConn. Not `urgent` when the other
-   * direction has ended before: nobody then waits for more than to forget the session, and it may be told a little later.
+   * direction has ended before: the other side then only waits to forget the session, and may hear of it a little later.
    */
   shutdownPeer(proxy: ProxyId, session: SessionNo, total: number, urgent: boolean): void;
   /** This session was reset, after `total` bytes of this side's endpoint were written to the ProxyConn. */
@@ -51,7 +51,7 @@ interface EarlyNotice {
 export abstract class ProxyConn<Owner extends Notices = Notices> implements Task, SessionResetHost {
   /** Kept by the loop. */
   queued: boolean = false;
-  /** Its number on the ctl_conn. */
+  /** Its number in all messages. */
   readonly id: ProxyId;
   /** Its socket. */
   readonly socket: StreamSocket;
@@ -69,9 +69,9 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   protected tunnel: TunnelPlace = 0 as TunnelPlace;
   /** The tunnel and the visitor of the present session, as far as this side knows them; only while debug lines are wanted. */
   protected who: LogFields = NOBODY;
-  /** Who has it, and passes its notices on. */
+  /** Has it, and passes its notices on. */
   protected readonly owner: Owner;
-  /** The ctl_conn is gone: ends are told by FIN, and there is no session after this one. */
+  /** Notices cannot be sent any more: ends are told by FIN, and there is no session after this one. */
   #orphaned = false;
   /** At most one session can be ahead. */
   #early: EarlyNotice | null = null;
@@ -236,7 +236,10 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     return fits;
   }
 
-  /** The ctl_conn is gone. A session goes on; its ends, also those announced already, are told by FIN. */
+  /**
+   * Its ctl_conn or notice connection is gone. A session goes on; its ends are told by FIN, also an end that a notice has
+   * told before.
+   */
   orphan(): void {
     if (this.#orphaned) return;
     this.#orphaned = true;

@@ -1,5 +1,5 @@
-// The records between Workers: what each asks for and carries. A `send` function writes one, and the `read` function of the same
-// name reads it: into one object per kind that the next call fills anew, so that no record makes garbage.
+// The records between Workers: what each asks for and carries. A `send` function writes one, and the `read` function of the
+// same name reads it: into one object per kind that the next call fills anew, so that no record makes garbage.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import type { ControlId, ProxyId, TunnelNo } from "../protocol/ids.ts";
 import { type Ticket, ticketAt } from "../protocol/ticket.ts";
@@ -119,7 +119,7 @@ export function sendBadTicket(mailbox: Mailbox, to: number, fd: Descriptor): voi
   mailbox.send(to, RecordKind.BAD_TICKET, fd);
 }
 
-/** Reads what {@linkcode sendBadTicket} has sent: the socket, which nobody watches. */
+/** Reads what {@linkcode sendBadTicket} has sent: the socket, which is not watched. */
 export function readBadTicket(words: Int32Array, at: number): Descriptor {
   return words[at + 1] as Descriptor;
 }

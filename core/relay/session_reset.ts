@@ -5,7 +5,7 @@ import type { Lingerer } from "./lingering.ts";
 import type { Relay } from "./relay.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 
-/** Bytes on their way to an endpoint that is gone, beyond which a new ProxyConn is cheaper than to wait for them. */
+/** Bytes on their way to an endpoint that is gone, beyond which a new ProxyConn is cheaper than waiting. */
 const MOST_SKIPPED = 1 << 18;
 
 /**
@@ -63,7 +63,7 @@ export class SessionReset implements Lingerer {
     else this.#stopSending();
   }
 
-  /** Nobody is there to tell, or to hear from: only what is here already is passed on. */
+  /** The other side cannot be told or heard: only what is here already is passed on. */
   leaveAlone(): void {
     this.#isAlone = true;
   }
@@ -120,7 +120,7 @@ export class SessionReset implements Lingerer {
     return out.moved + inward.moved + inward.taken;
   }
 
-  /** Nobody takes what was sent in front of it, or nobody says how much that is. */
+  /** What was sent in front of it is not taken, or its total is not told. */
   giveUp(): void {
     this.#stopSending();
     this.#tell();
@@ -179,7 +179,7 @@ export class SessionReset implements Lingerer {
     return false;
   }
 
-  /** Nobody takes what comes: the ProxyConn is emptied of it, if that is worth it. */
+  /** What comes has no taker: the ProxyConn is emptied of it, if that is worth it. */
   #skip(): void {
     const inward = this.#relay.in;
     inward.abandon();

@@ -37,7 +37,7 @@ function grantOf(place: PortPlace): number {
 
 /** A view on the counts; one per thread. Any thread may call anything. */
 export class ConnectionCounts {
-  /** The memory, to be posted to Workers. Ports that nobody has had are only reserved. */
+  /** The memory, to be posted to Workers. The memory of unused ports is only reserved. */
   readonly memory: SharedArrayBuffer;
   /** How many grants there are. */
   readonly grants: number;
@@ -80,7 +80,7 @@ export class ConnectionCounts {
     Atomics.add(this.#words, (1 + grant) * ROW_WORDS + kind, change);
   }
 
-  /** The lane of a grant's tasks in the loop of a Worker: 0 while there is one grant only, and nobody to take turns with. */
+  /** The lane of a grant's tasks in the loop of a Worker: 0 while there is one grant only. */
   laneOf(grant: number): number {
     return this.grants === 1 ? 0 : 1 + grant;
   }

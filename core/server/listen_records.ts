@@ -1,4 +1,5 @@
-// The records between the server's control and acceptor Workers, about public ports. They are rare: what is read is a new object.
+// The records between the server's control and acceptor Workers, about public ports. They are rare: what is read is a new
+// object.
 import type { ControlId, TunnelNo } from "../protocol/ids.ts";
 import type { Mailbox } from "../reactor/mailbox.ts";
 import type { TunnelRow } from "../relay/counters.ts";
@@ -50,7 +51,7 @@ export interface ListenRangeRecord {
   readonly ip: readonly [number, number, number, number];
 }
 
-/** Tells the acceptor Worker who may come to a port, or may not, before it listens there. */
+/** Tells the acceptor Worker which visitors may come to a port, before it listens there. */
 export function sendListenRange(mailbox: Mailbox, to: number, range: ListenRangeRecord): void {
   const { tunnelId, denies, bits, ip: [a, b, c, d] } = range;
   mailbox.send(to, RecordKind.LISTEN_RANGE, tunnelId, denies ? 1 : 0, bits, a, b, c, d);

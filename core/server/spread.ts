@@ -21,8 +21,8 @@ export function idleShare(control: ControlId, relay: number, relays: number, poo
 }
 
 /**
- * The ways from one relay Worker of the server to those of a client. The numbers of ProxyConns say who has them at either
- * end, by their remainders, so not every Worker has a way to every other one.
+ * The ways from one relay Worker of the server to those of a client. The remainders of a ProxyConn's number say who has it at
+ * either end, so not every Worker has a way to every other one.
  */
 export interface Lanes {
   /** Of the numbers that the server's Worker may give, one in so many leads to the same Worker of the client. */

@@ -163,7 +163,7 @@ async function resolveBind(host: string): Promise<SocketAddress> {
   }
 }
 
-/** Finds out at start, and not with the first tunnel, whether ports can be opened where a grant wants them. */
+/** Finds out at start, and not with the first tunnel, whether ports can be opened on the address of a grant. */
 async function portRules({ bind: host, ...rules }: Grant): Promise<PortRules> {
   const bind = await resolveBind(host);
   close(openListener(bind, "public_bind"));

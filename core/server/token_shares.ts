@@ -15,7 +15,7 @@ export interface ShareRules {
 /**
  * See the file's head. A view for one thread.
  *
- * Beside others a grant may hold as many descriptors as are free: one that takes all that it can get has half of them, two
+ * Beside others a grant may hold as many descriptors as are free: one that takes all that it can get has half, two
  * have a third each, and there is always as much left as the one has that holds most.
  */
 export class TokenShares {
@@ -36,8 +36,8 @@ export class TokenShares {
   }
 
   /**
-   * Whether a ProxyConn that has no PublicConn may stay. A correct client has those of its pool, and for a moment as many as
-   * its token may have PublicConns: it has not freed them yet.
+   * Whether a ProxyConn that has no PublicConn may stay. A correct client has the ProxyConns of its pool, and for a moment as
+   * many as its token may have PublicConns, which it has not freed yet.
    */
   mayKeepSpare(grant: number): boolean {
     const { maxConnections, poolCount } = this.#rules;

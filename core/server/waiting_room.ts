@@ -1,7 +1,7 @@
 // How many PublicConns have no ProxyConn yet, in shared memory. Each of them needs a descriptor more, so the acceptor must
 // know. It knows numbers only.
 
-/** Words of a relay Worker's row, a cache line: PublicConns that it has got from the acceptor, and those that wait. */
+/** Words of a relay Worker's row, a cache line: PublicConns that it has got from the acceptor, and PublicConns that wait. */
 const ROW_WORDS = 16;
 const TAKEN = 0;
 const WAITING = 1;
@@ -34,7 +34,7 @@ export class WaitingRoom {
   }
 
   /**
-   * How many wait, those included that are on their way to a relay Worker.
+   * How many wait, including PublicConns on their way to a relay Worker.
    *
    * @param dealt How many PublicConns the acceptor has dealt out since the start, modulo 2^32.
    */

@@ -10,7 +10,7 @@ export const CONTROL = 0;
 export const ACCEPTOR = 1;
 /** The first relay Worker's number; the others follow. */
 export const FIRST_RELAY = 2;
-/** Tunnels that a server takes, also those included that are gone and whose sessions go on. */
+/** Tunnels that a server takes, including closed tunnels whose sessions go on. */
 export const MOST_TUNNELS = 65_535;
 
 /** For the control Worker. */
@@ -85,7 +85,7 @@ export interface AcceptorConfig {
 
 /** For a relay Worker. */
 export interface RelayConfig {
-  /** Which of them it is, from 0. */
+  /** Its number among the relay Workers, from 0. */
   readonly index: number;
   /** How many there are. */
   readonly relays: number;

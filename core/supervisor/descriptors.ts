@@ -17,7 +17,7 @@ export interface Descriptors extends DescriptorShare {
  * Raises the limit as far as it goes and divides what there is.
  *
  * @param workers How many Workers the program has, relay Workers included.
- * @param relays How many of them are relay Workers.
+ * @param relays How many Workers are relay Workers.
  * @throws {StartError} When not one visitor could be served.
  */
 export function takeDescriptors(workers: number, relays: number): Descriptors {

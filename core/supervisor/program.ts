@@ -37,7 +37,7 @@ export interface ProgramOptions {
   readonly relays: readonly number[];
   /** What the relay Workers count. */
   readonly counters: RelayCounters;
-  /** Hears all reports of Workers but those about draining and about tunnels. */
+  /** Hears all reports of Workers, but for reports about draining and about tunnels. */
   readonly onReport?: (worker: number, report: unknown) => void;
 }
 

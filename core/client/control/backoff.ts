@@ -1,6 +1,6 @@
 // How long to wait before the next attempt to reach the server. It counts attempts and knows no clock and no socket.
 
-/** Ms from the begin of an attempt that nobody answered to the begin of the next, before jitter. */
+/** Ms from the begin of an attempt without an answer to the begin of the next, before jitter. */
 const UNANSWERED_MS = 1000;
 /** Ms at least between the end of such an attempt and the next. */
 const PAUSE_MS = 100;
@@ -45,7 +45,7 @@ export class Backoff {
   }
 
   /**
-   * How long to wait after an attempt that nobody answered: a server that is out of reach cannot be stampeded, and shall be
+   * How long to wait after an attempt without an answer: a server that is out of reach cannot be stampeded, and shall be
    * found soon after the way to it is back. The next attempt begins 1 s to 2 s after this one began, or right after it if
    * it took longer. The delays of {@linkcode next} do not grow by it.
    *

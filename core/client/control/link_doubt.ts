@@ -92,7 +92,7 @@ export class LinkDoubt implements TimerTarget, AddressRaceEvents {
     this.#onReplacement(socket, address);
   }
 
-  /** Nobody is there now. The heartbeat's own time limit goes on. */
+  /** There is no answer now. The heartbeat's own time limit goes on. */
   onRaceLost(): void {
     this.#loop.setTimer(this.#timer, ASK_MS);
   }

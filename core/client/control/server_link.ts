@@ -18,8 +18,8 @@ import type { Meaning } from "../remembered_name.ts";
 import type { ControlConfig } from "../worker_config.ts";
 
 /**
- * Ms for an address to answer when no other is left to try. The kernel asks again after 1 s, and then later and later: on a link that has been down,
- * a new attempt gets through before an old one does.
+ * Ms for an address to answer when no other is left to try. The kernel asks again after 1 s, and then later and later: on a
+ * link that has been down, a new attempt gets through before an old one does.
  */
 const CONNECT_MS = 3000;
 /** Ms for the whole login. */
@@ -31,7 +31,7 @@ const RESOLVE_MS = 60_000;
 const HASTE_MS = 1000;
 /** Ms between two lines that say the same. */
 const REPEAT_LINE_MS = 30_000;
-/** Errors of a connect that nobody answered. */
+/** Errors of a connect without an answer. */
 const SILENCE: readonly number[] = [
   Errno.ETIMEDOUT,
   Errno.EHOSTUNREACH,
@@ -41,7 +41,7 @@ const SILENCE: readonly number[] = [
   Errno.EADDRNOTAVAIL,
 ];
 
-/** Who hears of the link. */
+/** Hears of the link. */
 export interface ServerLinkEvents {
   /** Asks for the server's name to be resolved; the answer comes by {@linkcode ServerLink.onResolved}. */
   onResolve(): void;
@@ -97,7 +97,7 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
    * @param loop The Worker's loop.
    * @param config The Worker's configuration.
    * @param program Name and version, for the server's log.
-   * @param events Who hears of the link.
+   * @param events Hears of the link.
    */
   constructor(loop: EventLoop, config: ControlConfig, program: string, events: ServerLinkEvents) {
     this.#loop = loop;
@@ -185,7 +185,7 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
     conn.send(login.request);
   }
 
-  /** Nobody is there. */
+  /** There was no answer. */
   onRaceLost(): void {
     const { errors, addresses } = this.#race;
     const what = errors.map((code, place) => {

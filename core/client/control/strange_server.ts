@@ -9,7 +9,7 @@ const TLS_ALERT = 21;
 const TLS_HANDSHAKE = 22;
 const TLS_MAJOR = 3;
 
-/** Who answers with these bytes; null for a CProxy server, which may be of another version. */
+/** What answers with these bytes; null for a CProxy server, which may be of another version. */
 function kindOf(received: Uint8Array): string | null {
   const [first, second] = received;
   const text = String.fromCharCode(...received.subarray(0, LOOKED_AT));

@@ -1,4 +1,4 @@
-// The client's TunnelMap: which tunnels are up, on which public ports, and when to ask again for those that are not.
+// The client's TunnelMap: which tunnels are up, on which public ports, and when to ask again for the others.
 import { formatRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { CtlConn } from "../../protocol/ctl_conn.ts";
 import { type TunnelNo, tunnelNo } from "../../protocol/ids.ts";
@@ -189,7 +189,7 @@ function fieldsOf({ plan: { name, local }, host, port }: TunnelState): LogFields
   return { name, public: `${host}:${port}`, local };
 }
 
-/** Where the public reaches a tunnel: the address it is bound to, or the server's host when that is all of them. */
+/** Where the public reaches a tunnel: the address it is bound to, or the server's host when it is bound to all addresses. */
 function publicHost(bound: string, server: string): string {
   const host = bound === "0.0.0.0" || bound === "::" ? server : bound;
   return host.includes(":") ? `[${host}]` : host;

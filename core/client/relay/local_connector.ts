@@ -27,15 +27,15 @@ const CONNECT_MS = 10_000;
 const RETRY_MS = 50;
 /** Ms for which the resolver's answer holds: a container that has moved is found after that. */
 const CACHE_MS = 2000;
-/** Ms for which it holds when nobody answers at its addresses. */
+/** Ms for which it holds when there is no answer at its addresses. */
 const DOUBTED_CACHE_MS = 50;
 /** Ms of silence after which the resolver is asked whether there are other addresses by now. */
 const DOUBT_MS = 1000;
 
-/** Why nobody is connected to a LocalServer that is a public port of this tunnel. */
+/** Why no visitor is connected to a LocalServer that is a public port of this tunnel. */
 const LOOP_REASON = "it leads back to this tunnel's own public port";
 
-/** Who hears how it went. */
+/** Hears how it went. */
 export interface LocalConnectorEvents {
   /** A connection, with its readiness known. */
   onLocalConnected(socket: StreamSocket): void;
@@ -53,11 +53,11 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
   #events: LocalConnectorEvents | null = null;
   #target: LocalTarget | null = null;
   /**
-   * `held`: the gate is not open. `resolving`: nothing is tried before the name's meaning is known. `racing`: its addresses are tried. `short`: they are
-   * tried again soon. `lost`: nobody answered at them, and the name is asked for others.
+   * `held`: the gate is not open. `resolving`: nothing is tried before the name's meaning is known. `racing`: its addresses are
+   * tried. `short`: they are tried again soon. `lost`: there was no answer, and the resolver is asked for other addresses.
    */
   #state: "held" | "resolving" | "racing" | "short" | "lost" = "resolving";
-  /** Whether the resolver has been asked again because nobody answered. */
+  /** Whether the resolver has been asked again for want of an answer. */
   #doubted = false;
   /** Whether an answer is still to come. */
   #asking = false;
@@ -74,7 +74,7 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
    * Starts to connect.
    *
    * @param target Where the LocalServer is.
-   * @param events Who hears how it went.
+   * @param events Hears how it went.
    */
   start(target: LocalTarget, events: LocalConnectorEvents): void {
     this.#events = events;
@@ -126,7 +126,7 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
     this.#events!.onLocalConnected(socket);
   }
 
-  /** Who refuses answers ECONNREFUSED: this one had accepted, and its reset is the session's. */
+  /** A refusal would be ECONNREFUSED: this server had accepted, and its reset is the session's. */
   onAddressFailed(_address: SocketAddress, code: number): boolean {
     if (code !== Errno.ECONNRESET && code !== Errno.EPIPE) return false;
     this.#end();
@@ -134,7 +134,7 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
     return true;
   }
 
-  /** Nobody answered at any address. */
+  /** There was no answer at any address. */
   onRaceLost(): void {
     // an address without a route may look like a shortage (::1 on a host without IPv6): then another one says more
     if (this.#race.errors.every(isShortage)) {

@@ -3,7 +3,7 @@ import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.t
 import { raceOrder } from "../address_race.ts";
 import { LoopGate } from "./loop_gate.ts";
 
-/** Who waits for an answer. */
+/** Waits for an answer. */
 export interface LocalTargetWaiter {
   /** The addresses are as new as can be had. Called once, not after {@linkcode LocalTarget.forget}. */
   onTargetResolved(): void;

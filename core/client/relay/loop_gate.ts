@@ -1,9 +1,9 @@
-// Whether sessions of a tunnel may connect to its LocalServer: not while it is found out whether that leads back to the tunnel's
-// own public port, and not after it did.
+// Whether sessions of a tunnel may connect to its LocalServer: not while it is found out whether that leads back to the
+// tunnel's own public port, and not after it did.
 
 import type { GateStep } from "../worker_config.ts";
 
-/** Who wants to connect. */
+/** Wants to connect. */
 export interface GateVisitor {
   /** It may connect now. Called once, not after {@linkcode LoopGate.forget}. */
   onAdmitted(): void;

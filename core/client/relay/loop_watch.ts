@@ -1,5 +1,5 @@
-// Suspects tunnels whose LocalServer may be their own public port: each visitor then makes the next one, without end and without
-// a byte of an answer. It only suspects; who finds out is the supervisor (loop_trial.ts).
+// Suspects tunnels whose LocalServer may be their own public port: each visitor then makes the next one, without end and
+// without a byte of an answer. It only suspects; the supervisor finds out (loop_trial.ts).
 import { Count, placeOf } from "../../relay/counters.ts";
 import { rowOfTunnel } from "../worker_config.ts";
 

@@ -26,7 +26,7 @@ function prepareLocalProxyConn(fd: Descriptor): void {
   unpace(fd);
 }
 
-/** Who hears how it went. */
+/** Hears how it went. */
 export interface ProxyConnectorEvents {
   /** The ticket is sent: the socket is a ProxyConn. */
   onProxyConnected(connector: ProxyConnector, socket: StreamSocket): void;
@@ -66,7 +66,7 @@ export class ProxyConnector implements Task, TimerTarget {
    * @param loop The Worker's loop.
    * @param request What the server asks for.
    * @param address The server's proxy port.
-   * @param events Who hears how it went.
+   * @param events Hears how it went.
    */
   constructor(loop: EventLoop, request: ProxyRequest, address: SocketAddress, events: ProxyConnectorEvents) {
     this.#loop = loop;

@@ -1,4 +1,5 @@
-// What the server has asked a relay Worker of the client for: it is connected as far as there are descriptors, and waits beyond.
+// What the server has asked a relay Worker of the client for: it is connected as far as there are descriptors, and waits
+// beyond.
 import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { ProxyId } from "../../protocol/ids.ts";
 import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
@@ -14,7 +15,7 @@ const MOST_CONNECTORS = 4096;
 /** Lines a minute about ProxyConns that could not be connected. */
 const FAILURE_LINES = 1;
 
-/** Who wants the connections. */
+/** Wants the connections. */
 export interface ProxyDialerEvents {
   /** Whether there is a ProxyConn of that number: a second one could not be told from it. */
   has(proxy: ProxyId): boolean;
@@ -42,7 +43,7 @@ export class ProxyDialer implements ProxyConnectorEvents {
    * @param context The Worker.
    * @param around The same.
    * @param most ProxyConns that the Worker may have at a time.
-   * @param events Who wants the connections.
+   * @param events Wants the connections.
    */
   constructor(
     context: Pick<ReactorContext, "loop" | "log" | "mailbox">,
@@ -83,7 +84,7 @@ export class ProxyDialer implements ProxyConnectorEvents {
 
   /**
    * Connects what there is room for: called when there may be more. A ProxyConn may need a LocalConn: were all descriptors
-   * ProxyConns, none of them could serve anybody.
+   * ProxyConns, none could serve a visitor.
    */
   dial(): void {
     // a connection may fail at once, thousands of them one after the other: no recursion

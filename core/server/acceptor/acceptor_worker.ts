@@ -38,7 +38,7 @@ import { type AcceptorConfig, CONTROL, FIRST_RELAY } from "../worker_config.ts";
 /** Lines a minute about visitors of one token's ports that allow or deny refuse. */
 const REFUSAL_LINES = 60;
 
-/** Who may connect to a port: the allow list and the deny list. */
+/** Which visitors may connect to a port: the allow list and the deny list. */
 type Ranges = readonly [AddressRange[], AddressRange[]];
 
 /** A public port. */
@@ -68,7 +68,7 @@ class ServerAcceptor implements Reactor {
   readonly #counts: ConnectionCounts;
   readonly #shares: TokenShares;
   readonly #limits: ConnectionLimits;
-  /** The address of who was accepted last. */
+  /** The address of the visitor accepted last. */
   readonly #ip = new Int32Array(IP_WORDS);
   readonly #shortage: LogLimit;
   /** Of all ports of a grant, by its id: each port has a limit of its own in front of it, which goes with it. */
@@ -123,7 +123,7 @@ class ServerAcceptor implements Reactor {
     }
     watchPeers(fd as Descriptor);
     unpace(fd as Descriptor);
-    // inherited as well: sessions are guarded so, see StreamSocket, and who is refused is reset
+    // inherited as well: sessions are guarded so, see StreamSocket, and a refused visitor is reset
     resetOnClose(fd as Descriptor);
     const opened = portOf(address);
     const fields = { port: opened, client: control, tunnel };
@@ -181,7 +181,7 @@ class ServerAcceptor implements Reactor {
     this.#deal(fd, door);
   }
 
-  /** Whether both lists, the operator's and the client's, let in who was accepted last. */
+  /** Whether both lists, the operator's and the client's, let in the visitor accepted last. */
   #admits(filter: AddressFilter | null): boolean {
     if (filter === null && this.#filter === null) return true;
     const ip = this.#ip;
@@ -215,7 +215,7 @@ class ServerAcceptor implements Reactor {
   onPhase(phase: number): void {
     if (phase !== Phase.DRAIN) return;
     for (const [tunnelId, { acceptor }] of [...this.#doors]) {
-      // whoever the kernel has let in already is served
+      // visitors that the kernel has let in already are served
       acceptor.accept();
       this.#unlisten(tunnelId);
     }

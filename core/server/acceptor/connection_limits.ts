@@ -5,7 +5,7 @@ import type { ConnectionCounts, PortPlace } from "../connection_counts.ts";
 import { noteRefusal, type RefusalContext, refusalLimit } from "./refusal.ts";
 import type { PortRules } from "../worker_config.ts";
 
-/** A number of connections that is not to be exceeded, and the log of those who would have. */
+/** A number of connections that is not to be exceeded, and the log of visitors beyond it. */
 class Limit {
   readonly #most: number;
   readonly #context: RefusalContext;
@@ -53,7 +53,7 @@ export class ConnectionLimits {
     this.#all = new Limit(context, "max_connections", maxConnections, null);
     this.#grants = rules.map(({ name, maxTunnels, maxConnections, maxConnectionsPerTunnel }) => ({
       all: new Limit(context, "max_connections", maxConnections, name),
-      // tunnels that are closed and opened on other ports have no more visitors than those that may be there at a time
+      // tunnels that are closed and opened on other ports have no more visitors than open tunnels may have at a time
       tunnels: new Limit(
         context,
         "max_connections_per_tunnel times max_tunnels",
@@ -65,7 +65,7 @@ export class ConnectionLimits {
   }
 
   /**
-   * Counts in whoever was accepted last, if every rule lets it in.
+   * Counts in the visitor accepted last, if every rule lets it in.
    *
    * @param grant The grant of the port's client.
    * @param place The port.

@@ -1,4 +1,4 @@
-// What is written about a PublicClient that is refused: a line at debug for each, and few for all of them.
+// What is written about a PublicClient that is refused: a line at debug for each, and few lines for all together.
 import { lastAddress } from "../../../ffi/socket.ts";
 import { formatAddress } from "../../../ffi/socket_address.ts";
 import { LogLimit, type LogLimitContext } from "../../reactor/log_limit.ts";
@@ -14,7 +14,7 @@ export function refusalLimit(context: LogLimitContext): LogLimit {
 }
 
 /**
- * Notes that whoever was accepted last is refused.
+ * Notes that the visitor accepted last is refused.
  *
  * @param context The Worker.
  * @param limit The limit of the rule.

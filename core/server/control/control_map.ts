@@ -39,7 +39,7 @@ export class ControlMap {
   readonly #options: ControlMapOptions;
   readonly #places: ClientPlaces;
   readonly #controls = new Map<ControlId, Control>();
-  /** By token and instance: who has another token is another client, whatever instance it claims. */
+  /** By token and instance: with another token it is another client, whatever instance it claims. */
   readonly #instances = new Map<string, Control>();
   #lastControl = 0;
 

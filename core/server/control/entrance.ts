@@ -25,11 +25,11 @@ import type { ControlConfig } from "../worker_config.ts";
 /** Lines a minute about logins that failed: enough to see what is wrong, too few to fill a disk. */
 const FAILURE_LINES = 20;
 
-/** Who is past the entrance. */
+/** What is behind the entrance. */
 export interface EntranceEvents {
   /** Why a client of that grant may not log in, or null. */
   whyNotIn(grant: Grant, instance: string): string | null;
-  /** A client has logged in. Returns who hears of its connection from now on. */
+  /** A client has logged in. Returns the owner of its connection from now on. */
   onLoggedIn(login: LoggedIn): CtlConnOwner;
   /** A connection shows a ticket. Returns false when the relay Worker that it names does not exist. */
   onGreeting(fd: Descriptor, relay: number, meta: ProxyMetaSet): boolean;
@@ -42,7 +42,7 @@ export class Entrance implements ProxyGreetingEvents, FirstByteEvents {
   readonly #events: EntranceEvents;
   readonly #strangers: StrangerLimit;
   readonly #throttle = new LoginThrottle();
-  /** Of all ctl_conns, also of those whose clients have logged in. */
+  /** Of all ctl_conns, also of clients that have logged in. */
   readonly #turns: FairTurns;
   /** Of tickets, not of proofs: neither slows the other down. */
   readonly #tickets = new LoginThrottle();
@@ -103,7 +103,7 @@ export class Entrance implements ProxyGreetingEvents, FirstByteEvents {
     });
   }
 
-  /** Somebody who may log in. */
+  /** A connection that may log in. */
   onCtlConn(fd: Descriptor, address: SocketAddress): void {
     if (this.#closed) return void closeDescriptor(fd);
     const network = networkOf(address);
@@ -158,7 +158,7 @@ export class Entrance implements ProxyGreetingEvents, FirstByteEvents {
     this.#strangers.admit(refusal, network);
   }
 
-  /** Somebody who has no business there. */
+  /** A connection that has no business there. */
   onGreetingRefused(reason: string): void {
     if (this.#context.logs("debug")) this.#context.log("debug", "Data connection is refused", { reason });
   }
@@ -168,7 +168,7 @@ export class Entrance implements ProxyGreetingEvents, FirstByteEvents {
     this.#strangers.leave(stranger);
   }
 
-  /** Accepts no client any more. ProxyConns are still needed by those that are here. */
+  /** Accepts no client any more. Clients that are logged in still need ProxyConns. */
   close(): void {
     this.#closed = true;
     this.#ctlAcceptor?.close();

@@ -16,7 +16,7 @@ export class LateRefusal implements Stranger, TimerTarget {
    * Takes a connection over.
    *
    * @param loop The Worker's loop.
-   * @param fd A connection that nobody watches.
+   * @param fd A connection that is not watched.
    * @param delayMs Ms until it is closed.
    * @param onGone Hears that it is closed.
    */

@@ -31,7 +31,7 @@ export interface LoggedIn {
   readonly proof: string;
 }
 
-/** Who hears how a login goes. */
+/** Hears how a login goes. */
 export interface LoginEvents {
   /** It has begun: the client speaks this protocol. */
   onLoginBegun(login: Login): void;
@@ -45,7 +45,7 @@ export interface LoginEvents {
   onWrongProof(): void;
   /** Why a client that has proved this grant's token may not log in, or null. */
   whyNotIn(grant: Grant, instance: string): string | null;
-  /** It succeeded. Returns who hears of the connection from now on. */
+  /** It succeeded. Returns the owner of the connection from now on. */
   onLoggedIn(login: LoggedIn): CtlConnOwner;
   /** It failed, and the connection is closed or closing. */
   onLoginFailed(address: string, reason: string): void;
@@ -80,7 +80,7 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
    * @param fd The accepted connection.
    * @param address Where it comes from.
    * @param grants Whose tokens are good, at least one; one without a token admits loopback only.
-   * @param events Who hears how it went.
+   * @param events Hears how it went.
    * @param turns Shares the time for reading; by default it has its own.
    */
   constructor(

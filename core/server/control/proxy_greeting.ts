@@ -26,7 +26,7 @@ export interface ProxyGreetingEvents {
   /**
    * The greeting is complete.
    *
-   * @param fd The connection, watched by nobody any more.
+   * @param fd The connection, which is not watched any more.
    * @param relay The relay Worker, 0 up, unchecked.
    * @param meta The number and the ticket, valid until this returns.
    * @returns False when there is no such Worker: the connection is closed.

@@ -1,4 +1,5 @@
-// The TunnelMap: every tunnel of every client, which port it has or wants, and what its client is told of it. It knows no logins.
+// The TunnelMap: every tunnel of every client, which port it has or wants, and what its client is told of it. It knows no
+// logins.
 import { Errno, errnoWords } from "../../../ffi/errno.ts";
 import { type AddressRange, formatRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { TunnelNo } from "../../protocol/ids.ts";
@@ -59,7 +60,10 @@ export class TunnelMap {
     this.#options = options;
   }
 
-  /** A client wants a tunnel. What costs little is looked at first: a client may ask for what it will not get as often as it likes. */
+  /**
+   * A client wants a tunnel. What costs little is looked at first: a client may ask for what it will not get as often as it
+   * likes.
+   */
   open(control: Control, request: NewTunnelReq): void {
     const { tunnel: no, name, remote_port: asked } = request;
     if (control.tunnels.has(no)) throw new ProtocolError(`Tunnel ${no} is there already`);
@@ -181,7 +185,7 @@ export class TunnelMap {
     tunnel.open = false;
   }
 
-  /** A public port is closed. Only now people are told: who reads that a tunnel is down finds its port closed. */
+  /** A public port is closed. Only now the log says so: after that line the port is closed for certain. */
   onUnlistened(id: number): void {
     const held = this.#ports.get(id);
     // at the end of the program the acceptor Worker closes ports by itself, and may be the first to see the end

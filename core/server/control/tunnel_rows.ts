@@ -1,10 +1,10 @@
-// Which tunnel has which row of the counters: rows are given out, kept for those who come back, and given to others. It
+// Which tunnel has which row of the counters: rows are given out, kept for tunnels that come back, and given to others. It
 // knows neither ports nor clients.
 import { type RelayCounters, sessionsUnderWay, type TunnelCounts, type TunnelRow } from "../../relay/counters.ts";
 
-/** Rows of tunnels that are gone which are kept for them before another tunnel gets one. */
+/** Rows that are kept for closed tunnels before another tunnel gets one. */
 const KEPT = 1024;
-/** Rows that are looked at for one without sessions, while there are rows that nobody has had: so a tunnel costs no more. */
+/** Rows that are looked at for one without sessions, while there are unused rows: so a tunnel costs no more. */
 const LOOKS = 8;
 
 /** A row that belongs to a tunnel. */

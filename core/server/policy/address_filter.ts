@@ -1,4 +1,4 @@
-// Who may connect, by address: an allow list and a deny list. It must never know sockets or tunnels.
+// Which addresses may connect: an allow list and a deny list. It must never know sockets or tunnels.
 import { isIpv4 } from "../../../ffi/socket_address.ts";
 import { type AddressRange, MAPPED_BITS, maskWord } from "../../protocol/address_range.ts";
 
@@ -47,7 +47,7 @@ class AddressList {
   }
 }
 
-/** Who may connect. It does not change. */
+/** Which addresses may connect. It does not change. */
 export class AddressFilter {
   readonly #allow: AddressList | null;
   readonly #deny: AddressList;
@@ -55,8 +55,8 @@ export class AddressFilter {
   /**
    * Makes a filter.
    *
-   * @param allow Who may connect; empty is everybody.
-   * @param deny Who may not, whatever `allow` says.
+   * @param allow Addresses that may connect; empty is all.
+   * @param deny Addresses that may not, even if `allow` has them.
    */
   constructor(allow: readonly AddressRange[], deny: readonly AddressRange[]) {
     this.#allow = allow.length === 0 ? null : new AddressList(allow);

@@ -20,7 +20,7 @@ export interface Grant {
   readonly maxTunnels: number;
   /** The most connections at a time on all of its public ports. */
   readonly maxConnections: number;
-  /** The most connections at a time on one of them. */
+  /** The most connections at a time on one of its ports. */
   readonly maxConnectionsPerTunnel: number;
   /** The address of its public ports, as the user wrote it. */
   readonly bind: string;
@@ -45,7 +45,7 @@ export function grantsOf({ token, tokens, publicBind }: ServerConfig, maxClients
   }));
   const unlimited = { maxTunnels: Infinity, maxConnections: Infinity, maxConnectionsPerTunnel: Infinity };
   const unnamed = { name: null, token, ports: null, maxClients, ...unlimited, bind: publicBind };
-  // without any token there is one grant, for whoever is on this host
+  // without any token there is one grant, for all clients on this host
   const all = token === null && named.length > 0 ? named : [unnamed, ...named];
   return all.map((grant, id) => ({ id, ...grant }));
 }

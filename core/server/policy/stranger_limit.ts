@@ -2,17 +2,17 @@
 // there are more. It knows no protocol.
 //
 // The newest is let in and an old one goes: refusing the newest would let a few hundred silent strangers, renewed in time,
-// keep everybody out, while whoever means to log in does so within two round trips. A stranger that has not even begun
+// keep every client out, while a client that means it logs in within two round trips. A stranger that has not even begun
 // goes before one that has, and one that has shown a proof, and waits only for us, goes for no other of its network.
 
 /** Ms for whatever a stranger has to say, from when it connected. */
 export const STRANGER_MS = 5000;
 /**
  * Seconds of these for which the kernel keeps a connection that says nothing, at no cost (TCP_DEFER_ACCEPT): on both ports
- * the client speaks first. So whoever means it has begun as soon as it is accepted.
+ * the client speaks first. So a client that means it has begun as soon as it is accepted.
  */
 export const DEFER_ACCEPT_S = 3;
-/** Ms that are left to whoever had said nothing by then. */
+/** Ms that are left to a stranger that had said nothing by then. */
 export const SILENT_STRANGER_MS: number = STRANGER_MS - 1000 * DEFER_ACCEPT_S;
 
 /** A connection that has not shown yet that it may be here. */
@@ -48,12 +48,12 @@ class Queue {
     for (const stage of this.#stages) if (stage.delete(stranger)) return;
   }
 
-  /** Who goes first of those who have shown no proof. */
+  /** The first to go of the strangers without a proof. */
   get unproved(): Stranger | undefined {
     return firstOf(this.#stages[SILENT]) ?? firstOf(this.#stages[BEGUN]);
   }
 
-  /** Who has shown a proof, the longest ago. */
+  /** The stranger that has shown a proof, the longest ago. */
   get proved(): Stranger | undefined {
     return firstOf(this.#stages[PROVED]);
   }
@@ -74,7 +74,7 @@ export class StrangerLimit {
   readonly #networks = new Map<string, Queue>();
 
   /**
-   * Makes a limit that nobody counts against yet.
+   * Makes a limit without strangers.
    *
    * @param most How many in all, 1 up.
    * @param mostPerNetwork How many of one network, 1 up.
@@ -93,7 +93,7 @@ export class StrangerLimit {
 
   /**
    * Lets one in, for which another one may have to go: of its own network, or of the one that has most. It goes itself if
-   * all of those have shown a proof; only one of a network that has more than its own may go in spite of that.
+   * all of its strangers have shown a proof; only one of a network that has more than its own may go in spite of that.
    */
   admit(stranger: Stranger, network: string): void {
     const own = this.#networks.get(network);
@@ -110,12 +110,12 @@ export class StrangerLimit {
     this.#networks.set(network, queue);
   }
 
-  /** This one has begun to log in: those that have not go before it. */
+  /** This one has begun to log in: strangers that have not go before it. */
   begin(stranger: Stranger): void {
     this.#move(stranger, BEGUN);
   }
 
-  /** This one has shown a proof: those that have not go before it. */
+  /** This one has shown a proof: strangers that have not go before it. */
   prove(stranger: Stranger): void {
     this.#move(stranger, PROVED);
   }
@@ -138,7 +138,7 @@ export class StrangerLimit {
     if (queue.size === 0) this.#networks.delete(network);
   }
 
-  /** Who goes for one of a network that has `own`; undefined when nobody should. */
+  /** The stranger that goes for one of a network that has `own`; undefined when none should. */
   #weakest(own: Queue | undefined): Stranger | undefined {
     const largest = this.#largest();
     const unproved = largest?.unproved ?? this.#all.unproved;

@@ -1,4 +1,4 @@
-// The ProxyConns of one client on one relay Worker: how many are kept ready, which is used next, and who gets it.
+// The ProxyConns of one client on one relay Worker: how many are kept ready, which is used next, and which PublicConn gets it.
 import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import { LinkedList } from "../../reactor/linked_list.ts";
@@ -137,7 +137,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     this.#ask();
   }
 
-  /** Whether an idle ProxyConn has taken it. All of them may be dead by now, and that is thousands: no recursion. */
+  /** Whether an idle ProxyConn has taken it. All may be dead by now, and that is thousands: no recursion. */
   #start(conn: PublicConn): boolean {
     for (let proxy = this.#idle.pop(); proxy !== null; proxy = this.#idle.pop()) {
       if (proxy.socket.failed || proxy.socket.hungUp) proxy.close();
@@ -222,8 +222,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
   }
 
   /**
-   * What has forgotten one has forgotten all that were silent for as long: no PublicConn waits for them one by one, and no
-   * end of a stream is told by a notice connection that nobody may hear.
+   * What has forgotten one has forgotten all that were silent for as long: no PublicConn waits for one after the other, and no
+   * end of a stream is told by a dead notice connection.
    */
   onSilent(proxy: ServerProxyConn): void {
     for (let idle = this.#idle.first; idle !== null && idle.isDoubtful; idle = this.#idle.first) idle.close();

@@ -9,7 +9,7 @@ import type { PortPlace } from "../connection_counts.ts";
 // one per Worker: nobody looks at what it holds
 const oneByte = new Uint8Array(1);
 
-/** Who has PublicConns. */
+/** The owner of PublicConns. */
 export interface PublicConnOwner {
   /** Serves one, whose first event has told whether there is payload already. */
   serve(conn: PublicConn): void;
@@ -93,7 +93,7 @@ export class PublicConn implements Task, Linked<PublicConn> {
     this.#owner.serve(this);
   }
 
-  /** Resets it: an end in order would be an empty answer, or the taking of an upload that nobody has read. */
+  /** Resets it: an end in order would be an empty answer, or would confirm an upload that was never read. */
   giveUp(): void {
     this.settled = true;
     this.socket.reset();

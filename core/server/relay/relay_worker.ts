@@ -37,7 +37,7 @@ import { Tickets } from "./tickets.ts";
 import { WaitingRoom } from "../waiting_room.ts";
 import { CONTROL, MOST_TUNNELS, type RelayConfig } from "../worker_config.ts";
 
-/** Lines a minute about visitors who are given up. */
+/** Lines a minute about visitors that are given up. */
 const GIVEN_UP_LINES = 3;
 
 class ServerRelay implements Reactor, ProxyPoolOwner {

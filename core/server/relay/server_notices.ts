@@ -12,7 +12,7 @@ import type { ServerProxyConn } from "./server_proxy_conn.ts";
 /** Ms after which a notice connection is closed beside which there is no ProxyConn. */
 const UNUSED_MS = 10_000;
 
-/** Who has the ProxyConns that the notices are about. */
+/** The owner of the ProxyConns that the notices are about. */
 export interface ServerNoticesOwner {
   /** The ProxyConn of that number. */
   proxy(id: ProxyId): ServerProxyConn | undefined;
@@ -29,7 +29,7 @@ interface Lane {
   conn: NoticeConn | null;
   /** A notice connection was asked for and is not here yet. */
   asked: boolean;
-  /** ProxyConns, and those that were asked for. */
+  /** ProxyConns that are there or were asked for. */
   proxies: number;
   /** Since when there is none, in ms of the loop's clock. */
   unusedSince: number;
@@ -52,7 +52,7 @@ export class ServerNotices implements Notices, NoticeConnEvents {
    * @param relays How many relay Workers the server has.
    * @param stride See `Lanes`.
    * @param account Where they are counted.
-   * @param owner Who has the ProxyConns.
+   * @param owner Has the ProxyConns.
    */
   constructor(
     around: RelaySurroundings,
@@ -83,7 +83,7 @@ export class ServerNotices implements Notices, NoticeConnEvents {
     this.#owner.onNoticesNeeded(number);
   }
 
-  /** A ProxyConn is closed, or nobody came with its ticket. Returns whether it was the last of its lane. */
+  /** A ProxyConn is closed, or never came with its ticket. Returns whether it was the last of its lane. */
   unuse(proxy: ProxyId): boolean {
     const lane = this.#lanes.get(this.laneOf(proxy));
     if (lane === undefined || --lane.proxies > 0) return false;
@@ -108,7 +108,7 @@ export class ServerNotices implements Notices, NoticeConnEvents {
     this.#owner.onNoticesUp(number);
   }
 
-  /** Nobody has come with the ticket of a notice connection. */
+  /** The ticket of a notice connection has expired. */
   onTicketExpired(id: ProxyId): void {
     const number = this.laneOf(id);
     const lane = this.#lanes.get(number);
@@ -176,7 +176,7 @@ export class ServerNotices implements Notices, NoticeConnEvents {
   }
 
   /**
-   * Closes those beside which there has been no ProxyConn for a while.
+   * Closes notice connections without a ProxyConn beside them for a while.
    *
    * @param now Ms of the loop's clock.
    * @returns Whether there are more without a ProxyConn.

@@ -36,7 +36,7 @@ const reqFrame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
 const reqBytes = new Uint8Array(reqFrame.buffer);
 const rsp = newStartRsp();
 
-/** Who owns the server's ProxyConns. */
+/** The owner of the server's ProxyConns. */
 export interface ServerProxyOwner extends Notices {
   /** The client. */
   readonly control: ControlId;
@@ -237,7 +237,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     if (this.state === "finished") this.#becomeIdle();
   }
 
-  /** Both directions have ended here. What its client does not free is kept only while there are few of them. */
+  /** Both directions have ended here. A ProxyConn that its client does not free is kept only while there are few. */
   protected override onSessionFinished(): void {
     if (this.#freed) return this.#becomeIdle();
     if (!this.owner.account.mayKeepSpare) return this.close();
@@ -254,7 +254,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     this.owner.onIdle(this);
   }
 
-  /** An answer is read, but not waited for: there is nobody to take to another ProxyConn. */
+  /** An answer is read, but not waited for: the PublicConn needs no other ProxyConn. */
   protected override onFailed(): void {
     this.#stopAsking();
     this.#conn = null;

@@ -1,4 +1,5 @@
-// Tickets of one relay Worker: what was asked for, of which client, and until when. A ticket is good once, for its own connection.
+// Tickets of one relay Worker: what was asked for, of which client, and until when. A ticket is good once, for its own
+// connection.
 import type { ControlId, ProxyId } from "../../protocol/ids.ts";
 import { newTicket, sameTicket, type Ticket } from "../../protocol/ticket.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
@@ -9,7 +10,7 @@ const TICKET_MS = 10_000;
 /** ProxyIds are u32. */
 const LAST_ID = 0xffff_ffff;
 
-/** Who waits for a connection. */
+/** Waits for a connection. */
 export interface TicketHolder {
   /** The client that is asked. */
   readonly control: ControlId;
@@ -19,13 +20,13 @@ export interface TicketHolder {
   readonly isLost: boolean;
   /** Whether it has a ProxyConn of that number. */
   has(proxy: ProxyId): boolean;
-  /** Nobody has come with the ticket. */
+  /** The ticket has expired. */
   onTicketExpired(proxy: ProxyId, notices: boolean): void;
 }
 
 /** What was asked for. */
 export interface Issued<Holder> {
-  /** Who waits for it. */
+  /** Waits for it. */
   readonly holder: Holder;
   /** Whether it shall be a notice connection. */
   readonly notices: boolean;
@@ -72,7 +73,7 @@ export class Tickets<Holder extends TicketHolder> implements Swept {
   /**
    * Asks for a connection.
    *
-   * @param holder Who waits for it.
+   * @param holder Waits for it.
    * @param notices Whether it shall be a notice connection.
    * @param lane Which relay Worker of the client shall have it, below the holder's stride.
    */
@@ -97,7 +98,7 @@ export class Tickets<Holder extends TicketHolder> implements Swept {
     return issued;
   }
 
-  /** Takes back what nobody has come with. */
+  /** Takes back tickets that have expired. */
   sweep(now: number): boolean {
     for (const [proxy, { holder, notices, since }] of this.#issued) {
       if (now - since < TICKET_MS) break;

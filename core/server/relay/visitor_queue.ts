@@ -53,7 +53,7 @@ export class VisitorQueue {
     this.#turns.unshift(queue);
   }
 
-  /** Takes out who is next. */
+  /** Takes out the next PublicConn. */
   next(): PublicConn | null {
     const queue = this.#turns.first;
     if (queue === null) return null;
@@ -76,7 +76,7 @@ export class VisitorQueue {
   }
 
   /**
-   * Takes out who came first at any of the tunnels.
+   * Takes out the PublicConn that came first at any of the tunnels.
    *
    * @param before Ms of the loop's clock.
    * @returns One that has waited since then or longer; null when there is none.
