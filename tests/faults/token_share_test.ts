@@ -65,7 +65,10 @@ Deno.test("a token that takes all it can get leaves another one clients, ports a
   for (let refused = false; !refused && clients < DESCRIPTORS; clients++) {
     const more = hold(await CtlSpeaker.connect(ctlPort));
     refused = await more.logIn(undefined, ALICE).then(() => false, (error) => {
-      assertMatch(error.message, /Token "alice" (has its share of the server's descriptors|has reached its max_clients)/);
+      assertMatch(
+        error.message,
+        /Token "alice" (has its share of the server's descriptors|has reached its max_clients)/,
+      );
       return true;
     });
   }
