@@ -28,7 +28,7 @@ function open(stage: Stage, whyNotAccept?: (used: number) => string | null, lane
   return { acceptor, address, guests, pauses };
 }
 
-testOnStage("everyone who connects is accepted, in the order of coming", (stage) => {
+testOnStage("every connection is accepted, in the order of coming", (stage) => {
   const { acceptor, address, guests } = open(stage);
   const callers = [1, 2, 3].map(() => stage.caller(address));
   stage.until(() => guests.length === 3, "three guests");
@@ -68,7 +68,7 @@ testOnStage("a door that is closed while it waits for its turn lets nobody in", 
   assertEquals(guests.length, 0);
 });
 
-testOnStage("without descriptors accepting pauses instead of spinning, and nobody who waits is lost", (stage) => {
+testOnStage("without descriptors accepting pauses instead of spinning, and no waiting connection is lost", (stage) => {
   const { acceptor, address, guests, pauses } = open(stage);
   for (let i = 0; i < 5; i++) stage.caller(address);
   withoutDescriptors((free) => {
@@ -108,7 +108,7 @@ testOnStage("accepting pauses while so many descriptors are in use as leave no r
   acceptor.close();
 });
 
-testOnStage("a caller who has gone before being accepted disturbs nobody", (stage) => {
+testOnStage("a connection that has gone before being accepted disturbs nothing", (stage) => {
   const { acceptor, address, guests, pauses } = open(stage);
   stage.caller(address).reset();
   stage.caller(address);

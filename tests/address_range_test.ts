@@ -42,7 +42,7 @@ for (
   });
 }
 
-Deno.test("a range whose address has bits behind those that count is told the right one", () => {
+Deno.test("a range whose address has bits behind its prefix is told the right one", () => {
   for (const [text, right] of [["10.1.2.3/8", "10.0.0.0/8"], ["::ffff:0:0/95", "::fffe:0:0/95"]]) {
     const said = assertThrows(() => READ(text), UnexpectedValueError).explanation;
     assertEquals(said, `expected the first address of the range, as in ${right}, got "${text}"`);

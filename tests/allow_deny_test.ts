@@ -64,7 +64,7 @@ async function visit(from: string, host: string, port: number): Promise<number[]
   }
 }
 
-Deno.test("a PublicClient is served only if the lists of its tunnel and those of the server admit it", async () => {
+Deno.test("a PublicClient is served only if its tunnel's lists and the server's lists admit it", async () => {
   await using service = new Service();
   await using pair = await startPair(service.address, {
     server: ["--bind=0.0.0.0", "--public_allow=127.0.0.0/29", "--public_deny=127.0.0.4"],

@@ -122,7 +122,7 @@ Deno.test("the checker keeps server and client apart, on every level", () => {
   ]);
 });
 
-Deno.test("the checker keeps the Workers of one side apart, and policy from all of them", () => {
+Deno.test("the checker keeps the Workers of one side apart, and policy from all Workers", () => {
   const madeUp: ImportGraph = new Map([
     ["core/server/acceptor/acceptor_worker.ts", ["core/server/relay/proxy_pool.ts", "core/server/policy/grant.ts"]],
     ["core/server/relay/relay_worker.ts", ["core/server/worker_config.ts", "core/server/control/control_map.ts"]],
@@ -138,7 +138,7 @@ Deno.test("the checker keeps the Workers of one side apart, and policy from all 
   ]);
 });
 
-Deno.test("the checker knows no rooms but those of the design", () => {
+Deno.test("the checker knows the rooms of the design and no others", () => {
   assertEquals(wrongArrows(new Map([["core/utils/all.ts", []]])), [
     'core/utils/all.ts is in "core/utils", which is no room of the architecture',
   ]);

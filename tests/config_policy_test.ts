@@ -167,7 +167,7 @@ Deno.test("a list has 256 tokens and not 257", () => {
   );
 });
 
-Deno.test("no message about a list of tokens shows one of them", () => {
+Deno.test("no message about a list of tokens shows a token", () => {
   const texts = [
     `tokens: ${SECRET}`,
     `tokens: [${SECRET}]`,

@@ -170,7 +170,7 @@ Deno.test("a token of a block in YAML is the line that is in it", () => {
   );
 });
 
-Deno.test("the files that have a token in them are known, also those that another place wins over", () => {
+Deno.test("the files with a token are known, also files that another place wins over", () => {
   const filesOf = (args: string[], env: Record<string, string> = {}) => {
     const loaded = loadServerConfig(args, { get: (name) => env[name] }, (path) => FILES[path as keyof typeof FILES]);
     assert(loaded.kind === "run");

@@ -69,7 +69,7 @@ testOnStage("without rules nobody is refused", (stage) => {
   assertEquals(lines, []);
 });
 
-testOnStage("each rule has a line a minute at most, which counts those that it refused", (stage) => {
+testOnStage("each rule has a line a minute at most, which counts the visitors that it refused", (stage) => {
   stage.connect();
   const { come, lines } = limitsOn(stage);
   come(100, ALICE, ONE);
@@ -108,14 +108,17 @@ testOnStage("a tunnel that moves from port to port has no more than all that its
   assertEquals(admitted, [3, 3, 0, 0]);
 });
 
-testOnStage("who came to a port counts there as long as he stays, whatever tunnel has it next", (stage) => {
-  stage.connect();
-  const counts = new ConnectionCounts(RULES.length);
-  const log = () => {};
-  const limits = new ConnectionLimits({ loop: stage.loop, log, logs: () => false }, counts, RULES, null);
-  const port = portPlaceOf(ALICE, 9000);
-  assertEquals([1, 2, 3, 4].map(() => limits.admits(ALICE, port, {})), [true, true, true, false]);
-  // the tunnel is closed and opened under another name: the port is the same
-  assertEquals(limits.admits(ALICE, portPlaceOf(ALICE, 9000), {}), false);
-  assertEquals(limits.admits(BOB, portPlaceOf(BOB, 9000), {}), true, "that is another address");
-});
+testOnStage(
+  "a visitor counts at the port that it came to as long as it stays, whatever tunnel has that next",
+  (stage) => {
+    stage.connect();
+    const counts = new ConnectionCounts(RULES.length);
+    const log = () => {};
+    const limits = new ConnectionLimits({ loop: stage.loop, log, logs: () => false }, counts, RULES, null);
+    const port = portPlaceOf(ALICE, 9000);
+    assertEquals([1, 2, 3, 4].map(() => limits.admits(ALICE, port, {})), [true, true, true, false]);
+    // the tunnel is closed and opened under another name: the port is the same
+    assertEquals(limits.admits(ALICE, portPlaceOf(ALICE, 9000), {}), false);
+    assertEquals(limits.admits(BOB, portPlaceOf(BOB, 9000), {}), true, "that is another address");
+  },
+);

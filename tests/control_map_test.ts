@@ -200,7 +200,7 @@ testTown(
   },
 );
 
-testTown("a tunnel beyond those that can be counted is refused, until another one has gone", (town) => {
+testTown("a tunnel beyond the rows of the counters is refused, until another one has gone", (town) => {
   const [one, other] = [town.enter("a"), town.enter("b")];
   for (let no = 1; no <= 5; no++) assertEquals(town.ask(one, no, 0), []);
   assertEquals(refusal(town.ask(other, 1, 0)), "The server has 5 tunnels, the most that it can have");
@@ -547,20 +547,23 @@ testTown("a tunnel is said to be down when its port is closed, and not before", 
   assertEquals(town.lines.at(-1), down);
 });
 
-testTown("at the end of the program every tunnel is said to be down once, whoever sees the end first", (town) => {
-  const client = town.enter("a");
-  for (const no of [1, 2, 3]) {
-    town.ask(client, no, 8000 + no);
-    town.opened(client, no, 8000 + no);
-  }
-  town.map.tunnels.onUnlistened(1);
-  town.map.tunnels.drain();
-  town.map.tunnels.onUnlistened(2);
-  town.map.stop();
-  assertEquals(
-    town.lines.filter((line) => line.startsWith("Tunnel is down")).toSorted(),
-    [1, 2, 3].map((no) => (
-      `Tunnel is down name=tunnel ${no} public=0.0.0.0:${8000 + no} client=1 reason=the server stops`
-    )),
-  );
-});
+testTown(
+  "at the end of the program every tunnel is said to be down once, whichever Worker sees the end first",
+  (town) => {
+    const client = town.enter("a");
+    for (const no of [1, 2, 3]) {
+      town.ask(client, no, 8000 + no);
+      town.opened(client, no, 8000 + no);
+    }
+    town.map.tunnels.onUnlistened(1);
+    town.map.tunnels.drain();
+    town.map.tunnels.onUnlistened(2);
+    town.map.stop();
+    assertEquals(
+      town.lines.filter((line) => line.startsWith("Tunnel is down")).toSorted(),
+      [1, 2, 3].map((no) => (
+        `Tunnel is down name=tunnel ${no} public=0.0.0.0:${8000 + no} client=1 reason=the server stops`
+      )),
+    );
+  },
+);

@@ -16,7 +16,7 @@ import { assert, assertEquals } from "./support/assert.ts";
 
 const row = (number: number) => number as TunnelRow;
 
-Deno.test("the numbers by which the hot path counts are those of the names, and every Worker's every row is its own", () => {
+Deno.test("the numbers by which the hot path counts fit the names, and every Worker's every row is its own", () => {
   const counters = new RelayCounters(3, 2);
   for (let worker = 0; worker < 3; worker++) {
     const block = counters.block(worker);
@@ -43,7 +43,7 @@ Deno.test("a view on the same memory sees the same values", () => {
   assertEquals([counters.tunnel(row(2)).bytesToProxy, counters.totals().bytesToProxy], [2 ** 53 - 1, 2 ** 53 - 1]);
 });
 
-Deno.test("the sessions of a Worker are those of all its tunnels that have not ended in one way or another", () => {
+Deno.test("the sessions of a Worker are the sessions of all its tunnels that have not ended in one way or another", () => {
   const block = new RelayCounters(1, 4).block(0);
   block[Count.proxyConnsOpened] = 7;
   for (const [tunnel, opened] of [[0, 5], [3, 10]]) {
@@ -71,7 +71,7 @@ function rowsOf(tunnels: number, kept: number) {
   };
 }
 
-Deno.test("a tunnel that comes back has the row that it had, and those of others do not change hands meanwhile", () => {
+Deno.test("a tunnel that comes back has the row that it had, and other rows do not change hands meanwhile", () => {
   const { rows, take } = rowsOf(10, 2);
   const [a, b] = [take("a"), take("b")];
   assertEquals([a, b], [{ row: row(0), before: null }, { row: row(1), before: null }]);
@@ -105,7 +105,7 @@ Deno.test("a row whose sessions go on is not given to another tunnel before they
   assertEquals(take("d").row, a.row);
 });
 
-Deno.test("there are rows for 65,535 tunnels, and those that nobody has used take no memory", () => {
+Deno.test("there are rows for 65,535 tunnels, and unused rows take no memory", () => {
   const resident = () => Number(/VmRSS:\s+(\d+) kB/.exec(Deno.readTextFileSync("/proc/self/status"))![1]) >> 10;
   const before = resident();
   // 256 MiB

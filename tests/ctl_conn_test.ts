@@ -199,7 +199,7 @@ testConn("a peer that talks but does not log in is given up as well", { loggedIn
   assertEquals(owner.closed, ["no login in time"]);
 });
 
-testConn("heartbeats are sent, and a peer that answers them lives on", {}, ({ owner, far }, stage) => {
+testConn("heartbeats are sent, and a peer that answers lives on", {}, ({ owner, far }, stage) => {
   for (let seconds = 0; seconds < 100; seconds += 5) {
     stage.advance(5000);
     if (messagesAt(far).length > 0) {

@@ -29,7 +29,7 @@ Deno.test("with too few descriptors there are none for connections, and a pipe s
   assertEquals([connections, pipes], [0, 1]);
 });
 
-Deno.test("who is dealt out waits until his relay Worker has a ProxyConn for him", () => {
+Deno.test("a PublicConn that is dealt out waits until its relay Worker has a ProxyConn for it", () => {
   const acceptor = new WaitingRoom(2);
   const relays = new WaitingRoom(2, acceptor.memory);
   assertEquals(acceptor.waiting(0), 0);
@@ -44,7 +44,7 @@ Deno.test("who is dealt out waits until his relay Worker has a ProxyConn for him
   assertEquals(acceptor.waiting(3), 0);
 });
 
-Deno.test("those who wait are counted right when the number of all has wrapped around", () => {
+Deno.test("waiting PublicConns are counted right when the number of all has wrapped around", () => {
   const room = new WaitingRoom(1);
   const words = new Int32Array(room.memory);
   words[0] = 0x7fff_ffff;

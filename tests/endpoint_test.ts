@@ -78,7 +78,7 @@ for (const text of WRONG) {
   });
 }
 
-Deno.test("an IPv6 address without brackets is answered with the advice to use them", () => {
+Deno.test("an IPv6 address without brackets is answered with the advice to use brackets", () => {
   assertThrows(() => parseEndpoint("2001:db8::1:80", { allowUnix: false }), UnexpectedValueError, "IPv6 in brackets");
 });
 

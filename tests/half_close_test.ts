@@ -158,7 +158,7 @@ Deno.test(
   },
 );
 
-Deno.test("all those sessions used a handful of ProxyConns, and nothing is left of them", SHARED, async () => {
+Deno.test("all these sessions used a handful of ProxyConns, and leave nothing behind", SHARED, async () => {
   await idleAgain(server.program, idle[0]);
   await idleAgain(client, idle[1]);
   const { sessionsOpened, sessionsEnded, sessionsReset, proxyConnsOpened } = await countersOf(server.program);

@@ -58,24 +58,27 @@ testWatch("a slow stream behind the end of the other direction is not cut off", 
   assertEquals([s.conn.state, s.counters[TUNNEL + Count.sessionsEnded]], ["finished", 1]);
 });
 
-testWatch("who has ended its side may wait for an answer for ever: the other program judges its LocalServer", (s) => {
-  s.userEnds();
-  s.pass(24 * HOUR_MS);
-  assert(s.isUnderWay);
-  s.far.sendAll("at last");
-  s.localEnds(7);
-  assertEquals(s.user.text(), "at last");
-  assertEquals(s.conn.state, "finished");
-});
+testWatch(
+  "an endpoint that has ended its side may wait for an answer for ever: the other program judges its LocalServer",
+  (s) => {
+    s.userEnds();
+    s.pass(24 * HOUR_MS);
+    assert(s.isUnderWay);
+    s.far.sendAll("at last");
+    s.localEnds(7);
+    assertEquals(s.user.text(), "at last");
+    assertEquals(s.conn.state, "finished");
+  },
+);
 
-testWatch("who has ended its side and does not read what comes is cut off", (s) => {
+testWatch("an endpoint that has ended its side and does not read what comes is cut off", (s) => {
   s.block(s.far);
   s.userEnds();
   s.pass(HOUR_MS + 240_000);
   s.assertReset();
 });
 
-testWatch("who reads slowly after the end of the other direction is not cut off", (s) => {
+testWatch("an endpoint that reads slowly after the end of the other direction is not cut off", (s) => {
   const sent = s.block(s.far);
   s.localEnds(sent);
   let read = 0;
@@ -98,7 +101,7 @@ testWatch("a stream that has ended and that nobody at the other end takes is cut
   s.assertReset();
 });
 
-testWatch("who sends into a tunnel that is blocked further on is not to blame", (s) => {
+testWatch("an endpoint that sends into a tunnel that is blocked further on is not to blame", (s) => {
   s.localEnds();
   const sent = s.block(s.user);
   s.pass(3 * HOUR_MS);

@@ -363,7 +363,7 @@ testAttempt(
   },
 );
 
-Deno.test("one question serves all who wait, and nobody is told who has gone", () => {
+Deno.test("one question serves all sessions that wait, and a session that has gone is not told", () => {
   let asked = 0;
   const told: string[] = [];
   const target = targetAt(null, () => asked++);

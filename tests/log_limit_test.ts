@@ -57,7 +57,7 @@ testOnStage("where lines are counted each says how many it stands for, and nothi
   assertEquals([lines, stage.loop.timers.size], [[], 0]);
 });
 
-testOnStage("where several share a limit, whoever may not write counts on", (stage) => {
+testOnStage("where several share a limit, one that may not write counts on", (stage) => {
   let mayWrite = false;
   const { lines, limit } = limitOn(stage, { lines: 1, counted: "times", mayWrite: () => mayWrite });
   for (let i = 0; i < 5; i++) limit.log("warning", "Short", {});

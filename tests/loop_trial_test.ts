@@ -49,7 +49,7 @@ class World {
   }
 }
 
-Deno.test("who comes only when another one was let go is in a loop", async () => {
+Deno.test("a visitor that comes only when another one was let go is in a loop", async () => {
   const world = new World(2);
   world.come = (tunnel, released, ms) => tunnel === 0 ? released : ms > 500 ? 7 : 3;
   world.trial.suspect(0);
@@ -59,7 +59,7 @@ Deno.test("who comes only when another one was let go is in a loop", async () =>
   assertEquals([world.steps[0], world.steps.at(-1)], ["hold 0", "bar 0"]);
 });
 
-Deno.test("a loop is found beside visitors who come by themselves", async () => {
+Deno.test("a loop is found beside visitors that come by themselves", async () => {
   const world = new World(1);
   world.come = (_, released, ms) => released + Math.round(ms / 500);
   world.trial.suspect(0);
@@ -98,7 +98,7 @@ const OTHERS: Record<string, (released: number, ms: number, call: number) => num
 };
 
 for (const [how, come] of Object.entries(OTHERS)) {
-  Deno.test(`visitors who come ${how} are no loop`, async () => {
+  Deno.test(`visitors that come ${how} are no loop`, async () => {
     const world = new World(1);
     let call = 0;
     world.come = (_, released, ms) => Math.round(come(released, ms, call++));

@@ -68,37 +68,47 @@ testPost("what finds the ring full is kept, and arrives in order", 2, 4, (post) 
   assertEquals(got, [...numbers, 100].map((number) => [0, number]));
 });
 
-testPost("who has sent more than a ring and a few bursts hold is behind, until that is taken", 2, 4, (post) => {
-  const from = post.open(0).mailbox;
-  const { mailbox: to, got } = post.open(1);
-  for (let i = 0; i < 4 + 4096; i++) from.send(1, i);
-  assert(!from.isBehind);
-  from.send(1, 0);
-  assert(from.isBehind);
-  to.deliver();
-  from.deliver();
-  assert(!from.isBehind);
-  while (got.length < 4 + 4097) {
+testPost(
+  "a Worker that has sent more than a ring and a few bursts hold is behind, until that is taken",
+  2,
+  4,
+  (post) => {
+    const from = post.open(0).mailbox;
+    const { mailbox: to, got } = post.open(1);
+    for (let i = 0; i < 4 + 4096; i++) from.send(1, i);
+    assert(!from.isBehind);
+    from.send(1, 0);
+    assert(from.isBehind);
     to.deliver();
     from.deliver();
-  }
-});
+    assert(!from.isBehind);
+    while (got.length < 4 + 4097) {
+      to.deliver();
+      from.deliver();
+    }
+  },
+);
 
-testPost("who has posted more than the supervisor has dealt with is behind, and is woken when it has", 1, 4, (post) => {
-  const { mailbox } = post.open(0);
-  for (let i = 0; i < 4096; i++) mailbox.countPost();
-  assert(!mailbox.isBehind);
-  mailbox.countPost();
-  assert(mailbox.isBehind);
-  const poller = new Poller();
-  assert(mailbox.mayAwaitMail());
-  assert(!post.woken(poller, 0));
-  for (let i = 0; i < 1023; i++) post.state.countPostHeard(0);
-  assert(!mailbox.isBehind && !post.woken(poller, 0));
-  post.state.countPostHeard(0);
-  assert(post.woken(poller, 0));
-  poller.close();
-});
+testPost(
+  "a Worker that has posted more than the supervisor has dealt with is behind, and is woken afterwards",
+  1,
+  4,
+  (post) => {
+    const { mailbox } = post.open(0);
+    for (let i = 0; i < 4096; i++) mailbox.countPost();
+    assert(!mailbox.isBehind);
+    mailbox.countPost();
+    assert(mailbox.isBehind);
+    const poller = new Poller();
+    assert(mailbox.mayAwaitMail());
+    assert(!post.woken(poller, 0));
+    for (let i = 0; i < 1023; i++) post.state.countPostHeard(0);
+    assert(!mailbox.isBehind && !post.woken(poller, 0));
+    post.state.countPostHeard(0);
+    assert(post.woken(poller, 0));
+    poller.close();
+  },
+);
 
 testPost("a producer that is about to sleep looks again whether the consumer has made room", 2, 4, (post) => {
   const { mailbox: from } = post.open(0);

@@ -38,7 +38,7 @@ Deno.test("a message comes as it was sent, of whatever length, and is seen only 
   );
 });
 
-Deno.test("messages just as long as some records come whole, and so do those a byte longer or shorter", () => {
+Deno.test("messages just as long as some records come whole, and so do messages a byte longer or shorter", () => {
   for (let length = 55; length <= 125; length++) {
     const { writer, take, got } = scene(1, 4);
     // two quotes make the JSON
@@ -74,7 +74,7 @@ Deno.test("nobody gets a message before earlier ones have reached the other read
   assertEquals(ring.got, [[long], ["after"]]);
 });
 
-Deno.test("whoever has a message is woken, also when there was no room for it at first", async () => {
+Deno.test("the receiver of a message is woken, also when there was no room for it at first", async () => {
   const ring = scene(3, 2);
   ring.writer.post(0, 1);
   assertEquals([...ring.woken], [0]);

@@ -96,7 +96,7 @@ async function load(program: Program): Promise<number> {
   return cpuSecondsOf(program) - before;
 }
 
-Deno.test("a hundred short connections leave no descriptor behind, and none of them hangs", SHARED, async () => {
+Deno.test("a hundred short connections leave no descriptor behind, and none hangs", SHARED, async () => {
   for (let i = 0; i < 100; i++) await visit();
   await idleAgain(server.program, idle[0]);
   await idleAgain(client, idle[1]);

@@ -794,7 +794,7 @@ testPool("a notice connection that does not come is asked for again, and ProxyCo
   assertEquals([s.tickets.length, s.noticeTickets.length], [0, 0]);
 });
 
-testPool("few ProxyConns go to one relay Worker of the client, and many to all of them", 1, (s) => {
+testPool("few ProxyConns go to one relay Worker of the client, and many to all", 1, (s) => {
   const workers = () => new Set(s.tickets.map((proxy) => proxy % WORKERS));
   assertEquals([...workers()], [INDEX % WORKERS]);
   s.arrive();

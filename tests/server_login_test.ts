@@ -161,7 +161,7 @@ testOnStage("a wrong token is refused, and the client is told", (stage) => {
   desk.close();
 });
 
-testOnStage("of several tokens the one that the client has says who it is", (stage) => {
+testOnStage("of several tokens the client's own says which client it is", (stage) => {
   const tokens = ["first", "second", "third"];
   tokens.forEach((token, id) => {
     const desk = new Desk(stage, tokens, ELSEWHERE);
@@ -230,7 +230,7 @@ testOnStage("the server does not take its own kind of proof for a client's", (st
   desk.close();
 });
 
-testOnStage("a stranger who says anything else is cut off", (stage) => {
+testOnStage("a stranger that says anything else is cut off", (stage) => {
   const wrong: CtlMessage[][] = [
     [{ type: "Heartbeat" }],
     [newTunnelReq(1, "web", 80)],
@@ -275,7 +275,7 @@ testOnStage(
   },
 );
 
-testOnStage("what a client says right behind its login is for whoever has it then, and so is its end", (stage) => {
+testOnStage("what a client says right behind its login is for its next owner, and so is its end", (stage) => {
   const desk = new Desk(stage, null);
   desk.exchange(request());
   const tunnel = newTunnelReq(1, "web", 0);

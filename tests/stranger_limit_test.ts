@@ -75,7 +75,7 @@ Deno.test("a stranger that has not begun to log in goes before one that has", ()
   assertEquals(door.here, ["a4", "a5"]);
 });
 
-Deno.test("a stranger that has shown a proof goes for none of its network, whatever those have begun", () => {
+Deno.test("a stranger that has shown a proof goes for no other of its network, whatever that has begun", () => {
   const door = new Door(10, 3);
   door.admit("a1", "a2", "a3");
   for (const name of ["a1", "a2"]) door.prove(name);
@@ -112,7 +112,7 @@ Deno.test("a network whose strangers have all shown proofs does not keep other n
   assertEquals(door.here, ["a2", "a3", "b1", "c1"], "but only others: it has most itself");
 });
 
-Deno.test("a few wrong proofs a second are compared at once, and right ones with them", () => {
+Deno.test("a few wrong proofs a second are compared at once, and so are right ones", () => {
   const throttle = new LoginThrottle();
   let compared = 0;
   for (let now = 0; now < 10_000; now += 10) {
@@ -126,7 +126,7 @@ Deno.test("a few wrong proofs a second are compared at once, and right ones with
   assert(throttle.mayCompareNow("b", 10_000));
 });
 
-Deno.test("who has left makes room, and may leave again", () => {
+Deno.test("a stranger that has left makes room, and may leave again", () => {
   const door = new Door(2, 2);
   door.admit("a1", "a2");
   door.leave("a1");
@@ -176,7 +176,7 @@ Deno.test("a peer that fails every twenty seconds never waits, and any peer is c
   assertEquals(throttle.delayMs("b", 100_000), 0);
 });
 
-Deno.test("a bounded number of peers is remembered, those that failed last", () => {
+Deno.test("a bounded number of peers is remembered: the ones that failed last", () => {
   const throttle = new LoginThrottle();
   for (let i = 0; i < 10; i++) throttle.failed("often", 0);
   for (let i = 0; i < 100_000; i++) {

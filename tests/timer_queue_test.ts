@@ -73,7 +73,7 @@ Deno.test("a timer has left the queue when its target is told, and can be set ag
   assertEquals(times, [10, 20, 30, 40, 50]);
 });
 
-Deno.test("a target may set and clear other timers, also those that are due", () => {
+Deno.test("a target may set and clear other timers, also timers that are due", () => {
   const due: string[] = [];
   const queue = new TimerQueue();
   const [a, b, c] = named("abc", due);

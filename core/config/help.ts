@@ -50,7 +50,7 @@ export function helpText(program: Program): string {
     "Examples:",
     ...examples.map((example) => `  ${example}`),
     "",
-    "Exit status: 0 after a stop by signal, 1 if something failed, 2 if a setting is wrong.",
+    "Exit status: 0 after a stop by signal, 1 after a second signal or if something failed, 2 if a setting is wrong.",
   ].join("\n");
 }
 

@@ -42,7 +42,7 @@ Deno.test("wrong tickets are closed later and later, the operator is told once, 
   await pair.server.line(/WARN .*wrong tickets come to proxy_port address=127\.0\.0\.1/);
 });
 
-Deno.test("a flood of wrong tickets leaves no descriptor behind, and holds no more of them than strangers may have", async () => {
+Deno.test("a flood of wrong tickets leaves no descriptor behind, and holds no more than strangers may have", async () => {
   await using server = await startServer(["--max_unauthenticated_per_address=20"]);
   const idle = socketsOf(server);
   const all = Promise.all(Array.from({ length: 200 }, () => guess(server.proxyPort)));

@@ -15,7 +15,7 @@ function command(name: "server" | "client", token: string): string[] {
   return [Deno.execPath(), ...flags, `${ROOT}${name}.ts`, `--token_file=${token}/token`, "--work_thread_nums=1"];
 }
 
-Deno.test("from source the programs need no permission but those that the page gives them", async () => {
+Deno.test("from source the programs need no permission beyond the ones on the page", async () => {
   await using stack = new AsyncDisposableStack();
   const folder = stack.adopt(Deno.makeTempDirSync(), (path) => Deno.removeSync(path, { recursive: true }));
   Deno.writeTextFileSync(`${folder}/token`, crypto.randomUUID(), { mode: 0o600 });

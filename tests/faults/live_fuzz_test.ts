@@ -123,7 +123,7 @@ async function fuzzServer(random: Random, server: Server): Promise<Record<string
   return counts;
 }
 
-Deno.test("peers that are nearly right are closed by the server, and a client's traffic goes on beside them", async () => {
+Deno.test("peers that are nearly right are closed by the server, and a client's traffic goes on meanwhile", async () => {
   const random = randomFrom(seedOfRun());
   await using service = startTransferService(TRANSFER_BYTES);
   await using server = await startServer(["--log_level=debug", "--drain_timeout=1s"]);

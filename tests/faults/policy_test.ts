@@ -126,7 +126,7 @@ tokens:
     );
   }));
 
-Deno.test("a client is told by which rule its tunnel is refused, and public ports are where the server wants them", () =>
+Deno.test("a client is told by which rule its tunnel is refused, and public ports are on the server's public_bind", () =>
   withFolder(async (folder) => {
     using echo = new Echo();
     const [allowed, other] = freePorts(2);
@@ -157,7 +157,7 @@ tokens:
     }
   }));
 
-Deno.test("who has another token takes over nothing, though he knows every number", () =>
+Deno.test("a client with another token takes over nothing, though it knows every number", () =>
   withFolder(async (folder) => {
     await using server = await serverOf(
       folder,

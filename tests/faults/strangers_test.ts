@@ -96,7 +96,7 @@ async function guess({ ctlPort }: Server, token: string): Promise<string> {
   }
 }
 
-Deno.test("who guesses tokens is answered later and later, and a client of the same address still logs in", async () => {
+Deno.test("a guesser of tokens is answered later and later, and a client of the same address still logs in", async () => {
   const token = crypto.randomUUID();
   await using server = await startServer([], { CPROXY_TOKEN: token });
   for (let i = 0; i < 8; i++) assertEquals(await guess(server, `guess ${i}`), "The client's token is not the server's");
