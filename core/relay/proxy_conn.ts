@@ -1,7 +1,7 @@
 // A ProxyConn and its sessions, as both sides see them: the end of a stream, notices that overtake data, reuse, reset.
 // How a session begins differs between the sides and is left to each.
 import { Errno, errnoWords } from "../../ffi/errno.ts";
-import { shutdownWrite, unsentBytes } from "../../ffi/socket.ts";
+import { shutdownWrite, unsentBytes, waitingBytes } from "../../ffi/socket.ts";
 import type { ProxyId, SessionNo } from "../protocol/ids.ts";
 import type { Task } from "../reactor/event_loop.ts";
 import { type ResetCause, SessionReset, type SessionResetHost } from "./session_reset.ts";
@@ -36,8 +36,6 @@ export interface Notices {
   /** This session was reset, after `total` bytes of this side's endpoint were written to the ProxyConn. */
   reset(proxy: ProxyId, session: SessionNo, total: number): void;
 }
-
-const NOTHING = () => {};
 
 /** A notice about a session whose start has not been read yet. */
 interface EarlyNotice {
@@ -127,6 +125,14 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
 
   /** It is closed; for the side to forget it. */
   protected abstract onClosed(): void;
+
+  /** Whether it may stay for what its peer has yet to take or to tell, once it has no endpoint any more. */
+  protected get mayLinger(): boolean {
+    return true;
+  }
+
+  /** Its socket is closed, which may be some time after {@linkcode close}. */
+  protected onSocketClosed(): void {}
 
   /** Writes a debug line about the present session, if such lines are wanted. */
   protected debug(message: string, detail: string): void {
@@ -313,9 +319,9 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     // payload must not overtake a frame
     const more = reset.advance(this.endpoint, this.awaitsEndpoint, !frames.hasUnsent(this.socket));
     if (reset.endpointDone) this.#dropEndpoint(reset.endpointFailed ? "reset" : "linger");
-    if (reset.settled) {
+    if (reset.settled || (reset.endpointDone && !this.mayLinger)) {
       lingering.remove(reset);
-      this.#finishReset(reset.proxyReusable && !this.#orphaned && !this.socket.hungUp);
+      this.#finishReset(reset.settled && reset.proxyReusable && !this.#orphaned && !this.socket.hungUp);
     } else if (more) loop.enqueue(this);
   }
 
@@ -344,9 +350,11 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
     this.relay.abandon();
     this.around.frames.forget(this.socket);
     this.#dropEndpoint("reset");
+    if (!this.mayLinger && (this.#reset !== null || waitingBytes(this.socket.fd) > 0)) this.socket.reset();
+    const onSocketClosed = () => this.onSocketClosed();
     // after a reset the other side may not have heard of it: to it, an end in order would be the end of the stream
-    if (this.#reset === null) closeBehindTail(this.socket, NOTHING);
-    else this.around.lingering.reset(this.socket, NOTHING);
+    if (this.#reset === null) closeBehindTail(this.socket, onSocketClosed);
+    else this.around.lingering.reset(this.socket, onSocketClosed);
     this.around.counters[Count.proxyConnsClosed]++;
     this.onClosed();
   }

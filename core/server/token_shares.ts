@@ -36,14 +36,15 @@ export class TokenShares {
   }
 
   /**
-   * Whether a ProxyConn that has no PublicConn may stay. A correct client has the ProxyConns of its pool, and for a moment as
-   * many as its token may have PublicConns, which it has not freed yet.
+   * Whether a grant has more ProxyConns without a PublicConn than it may. A correct client has the ProxyConns of its pool, and
+   * for a moment as many as its token may have PublicConns, which it has not freed yet.
+   *
+   * @param more Such ProxyConns that are not counted yet.
    */
-  mayKeepSpare(grant: number): boolean {
+  hasTooManySpares(grant: number, more: 0 | 1): boolean {
     const { maxConnections, poolCount } = this.#rules;
     const counts = this.#counts;
-    const most = maxConnections[grant] + poolCount * counts.of(Held.CLIENTS, grant);
-    return counts.of(Held.SPARES, grant) < most && this.hasRoom(grant);
+    return counts.of(Held.SPARES, grant) + more > maxConnections[grant] + poolCount * counts.of(Held.CLIENTS, grant);
   }
 }
 
@@ -80,8 +81,18 @@ export class TokenAccount {
     this.#counts.count(Held.NOTICES, this.#grant, change);
   }
 
-  /** See {@linkcode TokenShares.mayKeepSpare}. */
+  /** Whether there may be one more ProxyConn without a PublicConn. */
   get mayKeepSpare(): boolean {
-    return this.#shares.mayKeepSpare(this.#grant);
+    return !this.#shares.hasTooManySpares(this.#grant, 1) && this.#shares.hasRoom(this.#grant);
+  }
+
+  /** The same for one that is counted already. */
+  get maySpareStay(): boolean {
+    return !this.hasTooManySpares && this.#shares.hasRoom(this.#grant);
+  }
+
+  /** See {@linkcode TokenShares.hasTooManySpares}. */
+  get hasTooManySpares(): boolean {
+    return this.#shares.hasTooManySpares(this.#grant, 0);
   }
 }

@@ -2,7 +2,7 @@
 
 import { tunnelNo } from "../../core/protocol/ids.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
-import { connectTo, endingOf, readExactly, soon, writeAll } from "../support/conns.ts";
+import { connectTo, endingOf, readExactly, resetConn, soon, writeAll } from "../support/conns.ts";
 import { withDescriptors } from "../support/constrained.ts";
 import { CtlSpeaker } from "../support/ctl_speaker.ts";
 import { descriptorsOf } from "../support/inspection.ts";
@@ -48,6 +48,61 @@ Deno.test("a client that ends its sessions and never frees its ProxyConns holds 
   }
   // a visitor and its ProxyConn count, as many ProxyConns again that are not free yet, and those that are kept ready
   const held = (descriptorsOf(program.pid).socket ?? 0) - before;
+  assert(held <= 3 * LIMIT, `${client.brought} ProxyConns were brought, and the server holds ${held} sockets more`);
+});
+
+/** What the server holds more of than before `visit` was done often, as many at once as cannot be too many visitors. */
+async function heldAfter(pid: number, visits: number, visit: () => Promise<void>): Promise<number> {
+  const before = descriptorsOf(pid).socket ?? 0;
+  let most = 0;
+  for (let done = 0; done < visits; done += LIMIT / 2) {
+    await Promise.all(Array.from({ length: LIMIT / 2 }, visit));
+    most = Math.max(most, (descriptorsOf(pid).socket ?? 0) - before);
+  }
+  return most;
+}
+
+Deno.test("what a client leaves unread behind the ends of its sessions counts for its token", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { program, ctlPort } = await serverOf(stack, `, max_connections: ${LIMIT}`);
+  const atEnd = Promise.withResolvers<void>();
+  const client = stack.use(
+    await RelaySpeaker.logIn(ctlPort, ALICE, async (client, proxy, session) => {
+      await client.tell({ type: "NotifyProxyShutdownPeerConn", proxy, session, total: 0 });
+      // it reads no more
+      await atEnd.promise;
+    }),
+  );
+  const address = `127.0.0.1:${await client.open(1)}`;
+  // more than the client's kernel takes unread, and less than the server's kernel keeps for it
+  const upload = new Uint8Array(1 << 19);
+  const held = await heldAfter(program.pid, 200, async () => {
+    const visitor = await connectTo(address);
+    await writeAll(visitor, upload).then(() => visitor.closeWrite()).catch(() => {});
+    await soon("the session ends", endingOf(visitor));
+    visitor.close();
+  });
+  atEnd.resolve();
+  assert(held <= 3 * LIMIT, `${client.brought} ProxyConns were brought, and the server holds ${held} sockets more`);
+});
+
+Deno.test("sessions whose visitor has reset, and that their client never settles, count for its token", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { program, ctlPort } = await serverOf(stack, `, max_connections: ${LIMIT}`);
+  const atEnd = Promise.withResolvers<void>();
+  const client = stack.use(
+    await RelaySpeaker.logIn(ctlPort, ALICE, async (_client, _proxy, _session, conn) => {
+      await greet(conn);
+      await atEnd.promise;
+    }),
+  );
+  const address = `127.0.0.1:${await client.open(1)}`;
+  const held = await heldAfter(program.pid, 200, async () => {
+    const visitor = await connectTo(address);
+    await readExactly(visitor, 1).catch(() => {});
+    resetConn(visitor);
+  });
+  atEnd.resolve();
   assert(held <= 3 * LIMIT, `${client.brought} ProxyConns were brought, and the server holds ${held} sockets more`);
 });
 

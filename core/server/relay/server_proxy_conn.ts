@@ -240,8 +240,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   /** Both directions have ended here. A ProxyConn that its client does not free is kept only while there are few. */
   protected override onSessionFinished(): void {
     if (this.#freed) return this.#becomeIdle();
-    if (!this.owner.account.mayKeepSpare) return this.close();
-    this.#countAsSpare(true);
+    if (!this.owner.account.maySpareStay) return this.close();
     this.idleSince = Math.floor(this.around.loop.now);
     this.owner.onUnfreed(this);
   }
@@ -249,7 +248,6 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   #becomeIdle(): void {
     if (this.session === LAST_SESSION) return this.close();
     this.state = "idle";
-    this.#countAsSpare(true);
     this.idleSince = Math.floor(this.around.loop.now);
     this.owner.onIdle(this);
   }
@@ -262,11 +260,13 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
 
   /** One connection less. */
   protected override onEndpointClosed(): void {
+    this.#countAsSpare(true);
     this.owner.onPublicClosed(this.#place);
   }
 
   /** One connection less, later. */
   protected override onceEndpointClosed(): () => void {
+    this.#countAsSpare(true);
     const place = this.#place;
     return () => this.owner.onPublicClosed(place);
   }
@@ -280,7 +280,16 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
   protected override onClosed(): void {
     this.#stopAsking();
     this.#conn = null;
-    this.#countAsSpare(false);
     this.owner.onProxyClosed(this);
+  }
+
+  /** What the client neither reads nor settles is kept only while there is little of it. */
+  protected override get mayLinger(): boolean {
+    return !this.owner.account.hasTooManySpares;
+  }
+
+  /** It takes no descriptor any more. */
+  protected override onSocketClosed(): void {
+    this.#countAsSpare(false);
   }
 }
