@@ -4,6 +4,7 @@
 import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { Errno } from "../ffi/errno.ts";
 import { libc } from "../ffi/libc.ts";
+import { TcpInfo } from "../ffi/tcp_info.ts";
 import type { ControlId, ProxyId, SessionNo, TunnelNo } from "../core/protocol/ids.ts";
 import type { Notice } from "../core/protocol/messages.ts";
 import { NoticeReader } from "../core/protocol/notices.ts";
@@ -19,6 +20,7 @@ import {
   type StartStatus,
 } from "../core/protocol/proxy_frame.ts";
 import { Count, placeOf, RelayCounters, sessionsInBlock, type TunnelRow } from "../core/relay/counters.ts";
+import { PeerSweep } from "../core/relay/peer_sweep.ts";
 import { PipePool } from "../core/relay/pipe_pool.ts";
 import { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { ProxyPool } from "../core/server/relay/proxy_pool.ts";
@@ -840,6 +842,43 @@ testPool(
   },
   3,
 );
+
+testPool(
+  "the kernel is asked about the peers of connections on which something may be under way, and of no others",
+  3,
+  (s, stage) => {
+    using asked = countReads();
+    new PeerSweep({ loop: stage.loop, log() {} });
+    const { id, far } = [s.arrive(), s.arrive(), s.arrive()][2];
+    s.pass(30);
+    assertEquals(asked.reads, 0, "three idle ProxyConns and their notice connection");
+    const user = s.visit();
+    const { session } = s.start(far);
+    s.answer(far, session, START_ALIVE);
+    s.answer(far, session, START_CONNECTED);
+    s.pass(6);
+    assert(asked.reads >= 2, "a session has two sockets");
+    user.close();
+    s.pool.proxy(id)!.onShutdownPeer(session, 0);
+    s.pool.proxy(id)!.onFree(session);
+    s.pass(6);
+    const { reads } = asked;
+    assertEquals(s.pool.proxy(id)?.state, "idle");
+    s.pass(30);
+    assertEquals(asked.reads, reads, "the session is over, and the notice of its end has arrived");
+  },
+);
+
+/** Counts how often the kernel is asked what it knows of a connection. */
+function countReads(): { reads: number } & Disposable {
+  const real = TcpInfo.prototype.read;
+  const counted = { reads: 0, [Symbol.dispose]: () => void (TcpInfo.prototype.read = real) };
+  TcpInfo.prototype.read = function (fd) {
+    counted.reads++;
+    return real.call(this, fd);
+  };
+  return counted;
+}
 
 testPool("a ProxyConn that there is no room for is closed as it comes, and not asked for again and again", 2, (s) => {
   s.takeNotices();

@@ -42,6 +42,8 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   readonly id: ProxyId;
   /** When something came last, in ms of the loop's clock. */
   lastHeard: number;
+  /** The peer's kernel may have yet to take something. `PeerSweep` finds that it has everything. */
+  mayAwaitPeer: boolean = false;
   readonly #loop: EventLoop;
   readonly #counters: Float64Array;
   readonly #socket: StreamSocket;
@@ -115,6 +117,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     this.#loop.timers.clear(this.#patience);
     if (!this.#open) return;
     const writer = this.#writer;
+    if (writer.length > 0) this.mayAwaitPeer = true;
     const failure = sendPending(this.#socket, writer);
     if (failure !== null) return this.#lose(failure);
     if (writer.length > MOST_UNSENT) this.#lose("the peer does not read");

@@ -25,8 +25,9 @@ export interface PeerPatience {
 }
 
 const PATIENCE: PeerPatience = { lookMs: 5000, payloadMs: 60_000, noticesMs: 10_000 };
-/** Connections that are looked at in one turn. */
+/** Connections whose kernel is asked about them in one turn, and that are passed by in one at most. */
 const SHARE = 256;
+const PASSED = 4096;
 /** How often the kernel must have sent in vain: one loss, or two, is none of a peer. */
 const TRIES = 3;
 /** Lines a minute about ways that lose large packets. */
@@ -79,10 +80,10 @@ export class PeerSweep implements Task, TimerTarget {
   /** Looks at some connections, and goes on in the next turn if there are more. */
   run(): void {
     if (this.#round === null) return;
-    for (let looks = 0; looks < SHARE; looks++) {
+    for (let looks = 0, passed = 0; looks < SHARE && passed < PASSED; passed++) {
       const { done, value } = this.#round.next();
       if (done) return this.#endRound();
-      if (value instanceof StreamSocket) this.#look(value);
+      if (value instanceof StreamSocket && this.#look(value)) looks++;
     }
     this.#loop.enqueue(this);
   }
@@ -94,16 +95,22 @@ export class PeerSweep implements Task, TimerTarget {
     this.#loop.setTimer(this.#timer, this.#patience.lookMs);
   }
 
-  #look(socket: StreamSocket): void {
+  /** False for a connection at rest, which costs no call: a client may have thousands of them. */
+  #look(socket: StreamSocket): boolean {
     const conn = socket.task;
     if (conn instanceof ProxyConn) {
-      if (!this.#isGone(socket, this.#patience.payloadMs)) return;
-      conn.fail({ side: socket === conn.socket ? "proxy" : "endpoint", code: Errno.ETIMEDOUT });
+      if (conn.state === "idle") return false;
+      if (this.#isGone(socket, this.#patience.payloadMs)) {
+        conn.fail({ side: socket === conn.socket ? "proxy" : "endpoint", code: Errno.ETIMEDOUT });
+      }
     } else if (conn instanceof Tail) {
       if (this.#isGone(socket, this.#patience.payloadMs)) conn.onPeerGone();
     } else if (conn instanceof NoticeConn) {
+      if (!conn.mayAwaitPeer) return false;
       if (this.#isGone(socket, this.#patience.noticesMs)) conn.onPeerGone();
-    }
+      else conn.mayAwaitPeer = this.#found.has(socket);
+    } else return false;
+    return true;
   }
 
   #isGone(socket: StreamSocket, limitMs: number): boolean {
