@@ -813,9 +813,9 @@ testPool("a notice connection beside which there is no ProxyConn any more is clo
   s.run(id, far, user);
   s.pass(9);
   assertEquals([s.pool.proxy(id)?.state, notices.read().state], ["idle", "open"]);
-  s.pass(4);
+  s.pass(2);
   assertEquals([s.pool.proxy(id), notices.read().state], [undefined, "open"], "the surplus goes first");
-  s.pass(12);
+  s.pass(3);
   assertEquals([notices.read().state, s.counts.of(Held.NOTICES, GRANT), stage.loop.timers.size], ["end", 0, 0]);
   s.visit();
   assertEquals(s.noticeTickets.length, 1);
