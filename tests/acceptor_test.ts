@@ -16,7 +16,7 @@ interface Door {
 }
 
 /** Listens; who comes belongs to the stage. */
-function open(stage: Stage, whyNotAccept?: (used: number) => string | null, lane = 0): Door {
+function open(stage: Stage, whyNotAccept?: (used: number | null) => string | null, lane = 0): Door {
   const { fd, address } = listenSomewhere(256);
   const guests: Peer[] = [];
   const pauses: string[] = [];
@@ -90,7 +90,7 @@ testOnStage("without descriptors accepting pauses instead of spinning, and no wa
 testOnStage("accepting pauses while so many descriptors are in use as leave no room for others", (stage) => {
   let full = Infinity;
   let seen = 0;
-  const whyNotAccept = (used: number) => (seen = used) < full ? null : "full";
+  const whyNotAccept = (used: number | null) => (seen = used ?? seen) < full ? null : "full";
   const { acceptor, address, guests, pauses } = open(stage, whyNotAccept);
   const callers = Array.from({ length: 5 }, () => stage.caller(address));
   full = Math.max(...callers.map(({ fd }) => fd)) + 3;
@@ -106,6 +106,24 @@ testOnStage("accepting pauses while so many descriptors are in use as leave no r
   stage.until(() => guests.length === 5, "those who waited");
   assertEquals(pauses.length, 2);
   acceptor.close();
+});
+
+testOnStage("what is left is not exceeded by a guest at each of many doors", (stage) => {
+  const doors: Door[] = [];
+  const inside = () => doors.reduce((sum, { guests }) => sum + guests.length, 0);
+  let most = 5;
+  while (doors.length < 20) doors.push(open(stage, () => inside() < most ? null : "full"));
+  for (const { address } of doors) stage.caller(address);
+  stage.step(5);
+  assertEquals(inside(), most);
+  most = 8;
+  stage.advance(100);
+  stage.step(5);
+  assertEquals(inside(), most);
+  most = Infinity;
+  stage.advance(100);
+  stage.until(() => inside() === doors.length, "those who waited");
+  for (const { acceptor } of doors) acceptor.close();
 });
 
 testOnStage("a connection that has gone before being accepted disturbs nothing", (stage) => {

@@ -29,9 +29,9 @@ export interface AcceptorEvents {
   /**
    * Why another connection may not be accepted now, or null. Default: any number may, until there are no descriptors.
    *
-   * @param used How many descriptors of the process are in use, at least.
+   * @param used How many descriptors of the process are in use, at least; null before another look: as many as at the last one.
    */
-  whyNotAccept?(used: number): string | null;
+  whyNotAccept?(used: number | null): string | null;
 }
 
 /** Watches one listener, level-triggered. One thread. */
@@ -76,6 +76,10 @@ export class Acceptor implements Channel, Task, TimerTarget {
 
   /** Accepts waiting connections, so many at most. */
   accept(most: number = BATCH): void {
+    if (this.#pause.isSet) return;
+    // what there was room for at the last look others may have taken, at thousands of doors
+    const why = this.#events.whyNotAccept?.(null) ?? null;
+    if (why !== null && this.#isFull()) return;
     for (let i = 0; i < most && this.#open && !this.#pause.isSet; i++) {
       const fd = accept(this.fd);
       if (fd >= 0) {
@@ -95,11 +99,16 @@ export class Acceptor implements Channel, Task, TimerTarget {
     this.#events.onAcceptPaused(reason);
   }
 
+  /** Whether there is room for nobody, so that it pauses. */
+  #isFull(): boolean {
+    const reason = this.#events.whyNotAccept?.(lowestFree(this.fd)) ?? null;
+    if (reason !== null) this.#pauseFor(reason);
+    return reason !== null;
+  }
+
   /** Resumes after a pause. */
   onTimer(): void {
-    const reason = this.#events.whyNotAccept?.(lowestFree(this.fd)) ?? null;
-    if (reason !== null) return this.#pauseFor(reason);
-    this.#loop.enableListener(this, true);
+    if (!this.#isFull()) this.#loop.enableListener(this, true);
   }
 
   /** Closes the listener at once, so that its port can be opened again in this turn. */

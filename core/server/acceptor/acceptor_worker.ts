@@ -77,6 +77,8 @@ class ServerAcceptor implements Reactor {
   readonly #dealer: Dealer;
   /** PublicConns that were dealt out, modulo 2^32. */
   #dealt = 0;
+  /** Descriptors in use at the last look. */
+  #used = 0;
 
   constructor(context: ReactorContext, config: AcceptorConfig) {
     this.#context = context;
@@ -162,8 +164,9 @@ class ServerAcceptor implements Reactor {
   }
 
   /** Every PublicConn needs a ProxyConn: as many descriptors as wait for one are as good as in use. */
-  #whyNotAccept(used: number, grant: number): string | null {
+  #whyNotAccept(now: number | null, grant: number): string | null {
     const { full } = this.#config;
+    const used = this.#used = now ?? this.#used;
     // half of all is never too many, and then nothing need be counted
     const hasRoom = used * 2 < full || used + this.#room.waiting(this.#dealt) < full;
     // one visitor after the other is better than none, however few descriptors there are
