@@ -88,6 +88,11 @@ Deno.test("an address for public ports that this host does not have is one line 
   assertEquals(lines, ["Cannot open public_bind: 192.0.2.1 is not an address of this host"]);
 });
 
+Deno.test("a bind that this host does not have is not called public_bind", async () => {
+  const { code, lines } = await run("server", ["--bind=192.0.2.1", "--ctl_port=18080"]);
+  assertEquals([code, lines], [1, ["Cannot open ctl_port 18080: 192.0.2.1 is not an address of this host"]]);
+});
+
 Deno.test("a client says at its start that a service has no socket, and that a token looks like a variable", async () => {
   const flags = ["--local_server=unix:/no/such.sock", "--cproxy_server=127.0.0.1:1", "--token=${TOKEN}"];
   await using client = new Program("client", [...FROM_SOURCE.client, ...flags]);

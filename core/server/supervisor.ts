@@ -42,12 +42,13 @@ export async function runServer(config: ServerConfig): Promise<void> {
   const { limit, connections, full, pipes } = takeDescriptors(FIRST_RELAY + relays, relays);
   const bind = await resolveBind(config.bind);
   const grants = grantsOf(config, Math.max(1, Math.floor(connections / PER_CLIENT)));
-  const rules = await Promise.all(grants.map(portRules));
   const counts = new ConnectionCounts(grants.length).memory;
   const ctlListener = openListener(withPort(bind, config.ctlPort), "ctl_port");
   // one port may be both
   const isOne = config.ctlPort === config.proxyPort && config.ctlPort !== 0;
   const proxyListener = isOne ? ctlListener : openListener(withPort(bind, config.proxyPort), "proxy_port");
+  // after the two ports, whose mistakes are those of bind
+  const rules = await Promise.all(grants.map(portRules));
   const ctlAddress = localAddress(ctlListener)!;
   const proxyAddress = localAddress(proxyListener)!;
   const counters = new RelayCounters(relays, MOST_TUNNELS);
@@ -183,7 +184,7 @@ function openListener(address: SocketAddress, setting: string): Descriptor {
     case Errno.EACCES:
       throw new StartError(`The ${where} may not be opened by this user (${shown})`);
     case Errno.EADDRNOTAVAIL:
-      throw new StartError(`Cannot open ${where}: ${shown} is not an address of this host`);
+      throw new StartError(`Cannot open ${where}: ${ipOf(address)} is not an address of this host`);
     default:
       throw new StartError(`Cannot open ${where}: ${errnoWords(-fd)} (${shown})`);
   }
