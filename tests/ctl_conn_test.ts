@@ -59,6 +59,24 @@ function testConn(
   });
 }
 
+testConn("a peer that breaks the protocol and is gone already ends it once", {}, ({ owner, far }, stage) => {
+  // a web server that cannot read the first message does so
+  far.sendAll(new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n"));
+  far.reset();
+  stage.until(() => owner.closed.length > 0, "the end");
+  stage.step();
+  assertEquals(owner.closed.length, 1);
+  assertStringIncludes(owner.closed[0], "A frame of");
+});
+
+testConn("an owner who finishes a connection whose peer is gone hears nothing more", {}, ({ conn, owner, far }, stage) => {
+  far.reset();
+  conn.send(need(1));
+  conn.finish();
+  stage.step();
+  assertEquals(owner.closed, []);
+});
+
 testConn("frames that come byte by byte are messages when they are whole", {}, ({ owner, far }, stage) => {
   const messages = [need(1), { type: "Heartbeat" } as const, need(2)];
   for (const message of messages) {

@@ -278,11 +278,11 @@ export class CtlConn implements Task, TimerTarget, SlicedWork {
   /** Sends what was appended, then ends: the peer gets to read the last frame. The owner hears nothing more. */
   finish(): void {
     if (this.#state !== "open") return;
-    this.#flushNow();
-    if (this.#state !== "open") return;
     this.#state = "finishing";
     this.#loop.setTimer(this.#timer, LINGER_MS);
     this.#loop.enqueue(this);
+    // a peer that is gone already closes it here
+    this.#flushNow();
   }
 
   #sendRest(): void {
