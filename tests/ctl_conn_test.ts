@@ -69,13 +69,17 @@ testConn("a peer that breaks the protocol and is gone already ends it once", {},
   assertStringIncludes(owner.closed[0], "A frame of");
 });
 
-testConn("an owner who finishes a connection whose peer is gone hears nothing more", {}, ({ conn, owner, far }, stage) => {
-  far.reset();
-  conn.send(need(1));
-  conn.finish();
-  stage.step();
-  assertEquals(owner.closed, []);
-});
+testConn(
+  "an owner who finishes a connection whose peer is gone hears nothing more",
+  {},
+  ({ conn, owner, far }, stage) => {
+    far.reset();
+    conn.send(need(1));
+    conn.finish();
+    stage.step();
+    assertEquals(owner.closed, []);
+  },
+);
 
 testConn("frames that come byte by byte are messages when they are whole", {}, ({ owner, far }, stage) => {
   const messages = [need(1), { type: "Heartbeat" } as const, need(2)];

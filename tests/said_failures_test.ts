@@ -3,7 +3,7 @@
 import { assertEquals, assertMatch } from "./support/assert.ts";
 import { connectTo, listenLocally, soon, visitEnding } from "./support/conns.ts";
 import { freePorts } from "./support/program.ts";
-import { startPair } from "./support/starts.ts";
+import { startClient, startPair, startServer } from "./support/starts.ts";
 
 Deno.test("a local service that is not there is named once a minute, with the reason in words", async () => {
   const [absent] = freePorts(1);
@@ -33,4 +33,23 @@ Deno.test("at debug, all lines of one connection share a key, and name tunnel an
   assertMatch(key, /^\d+-1$/);
   await pair.client.line(new RegExp(`Session has ended connection=${key} name=default `));
   await pair.server.line(new RegExp(`Session has ended connection=${key} .*visitor=${from}`));
+});
+
+Deno.test("a client says that somebody else takes its data connections", async () => {
+  const local = "--local_server=127.0.0.1:1";
+  await using server = await startServer();
+  // one of them says nothing at all, as a service does that waits for a request
+  using silent = listenLocally();
+  const said = async (proxyServer: number, reason: string) => {
+    await using client = startClient(server.ctlPort, [local, `--proxy_server=127.0.0.1:${proxyServer}`]);
+    const what = "takes data connections that the server never gets. Nobody is served";
+    const line = `WARN.* 127.0.0.1:${proxyServer} \\(proxy_port\\) ${what} reason="${reason}"`;
+    await client.line(new RegExp(line), 40_000);
+  };
+  // the server gives such a connection up after 10 s
+  await Promise.all([
+    said(silent.addr.port, "nothing comes back"),
+    said(server.ctlPort, "(closed by the peer|A frame of \\d+ bytes .*|connection reset)"),
+  ]);
+  await server.program.line(/Login has failed .*reason="A data connection, which is for the proxy_port"/);
 });

@@ -71,6 +71,11 @@ export function parsePreamble(view: DataView): number {
   return view.getUint8(5);
 }
 
+/** Whether bytes begin as a data connection does, of whatever version. */
+export function isPreamble(bytes: Uint8Array): boolean {
+  return bytes.length >= PREAMBLE_BYTES && new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) === MAGIC;
+}
+
 /**
  * What the ProxyMetaSet in the first 28 bytes of `view` says; they are what follows the preamble.
  * @throws {ProtocolError} if it is no ProxyMetaSet

@@ -44,6 +44,10 @@ export class NoticeConn implements Task, TimerTarget, Notices {
   lastHeard: number;
   /** The peer's kernel may have yet to take something. `PeerSweep` finds that it has everything. */
   mayAwaitPeer: boolean = false;
+  /** Since when it is there, by the same clock. */
+  readonly since: number;
+  /** Whether a notice has come: the peer is what it should be. */
+  hasHeard: boolean = false;
   readonly #loop: EventLoop;
   readonly #counters: Float64Array;
   readonly #socket: StreamSocket;
@@ -69,7 +73,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     events: NoticeConnEvents,
   ) {
     this.#loop = around.loop;
-    this.lastHeard = around.loop.now;
+    this.lastHeard = this.since = around.loop.now;
     this.#counters = around.counters;
     this.id = id;
     this.#socket = socket;
@@ -142,6 +146,7 @@ export class NoticeConn implements Task, TimerTarget, Notices {
     if (count === 0) return;
     this.#reader.filled(count);
     for (let notice = this.#reader.next(); notice !== null && this.#open; notice = this.#reader.next()) {
+      this.hasHeard = true;
       this.#events.onNotice(notice);
     }
   }

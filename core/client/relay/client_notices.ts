@@ -7,12 +7,17 @@ import { NoticeConn, type NoticeConnEvents } from "../../relay/notice_conn.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { ClientProxyConn, ClientProxyNotices } from "./client_proxy_conn.ts";
 
+/** Ms within which the server asks again for a notice connection that has never come: it waits for 10 s, and looks now and then. */
+const ASKED_AGAIN_MS = 15_000;
+
 /** See the file's head. One thread. */
 export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
   readonly #around: RelaySurroundings;
   readonly #proxies: ReadonlyMap<ProxyId, ClientProxyConn>;
   /** By the server's relay Worker at the other end. */
   readonly #conns = new Map<number, NoticeConn>();
+  /** How the last one ended, by the same Worker, if no notice had come on it yet; and when it began. */
+  readonly #unheard = new Map<number, { readonly reason: string; readonly since: number }>();
 
   /**
    * There is no notice connection yet.
@@ -55,15 +60,24 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
     else conn.reset(proxy, session, total);
   }
 
-  /** Takes up a notice connection that the server has asked for. */
-  add(id: ProxyId, worker: number, socket: StreamSocket): void {
+  /**
+   * Takes up a notice connection that the server has asked for.
+   *
+   * @returns What became of the former one if the server, as it seems, has never got it: somebody else takes the
+   * connections. Otherwise null.
+   */
+  add(id: ProxyId, worker: number, socket: StreamSocket): string | null {
     const former = this.#conns.get(worker);
     // the server has lost it, and with it perhaps notices from here
     if (former !== undefined) {
       former.close();
-      this.onNoticesClosed(former);
+      this.onNoticesClosed(former, "nothing comes back");
     }
+    const unheard = this.#unheard.get(worker);
+    this.#unheard.delete(worker);
     this.#conns.set(worker, new NoticeConn(this.#around, id, socket, this));
+    const isAskedAgain = unheard !== undefined && this.#around.loop.now - unheard.since < ASKED_AGAIN_MS;
+    return isAskedAgain ? unheard.reason : null;
   }
 
   /** A notice of the server. */
@@ -82,10 +96,11 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
   }
 
   /** Notices may be lost with it: what its sessions have still to tell, and what they have told, is told by FIN. */
-  onNoticesClosed(conn: NoticeConn): void {
+  onNoticesClosed(conn: NoticeConn, reason: string): void {
     for (const [worker, present] of this.#conns) {
       if (present !== conn) continue;
       this.#conns.delete(worker);
+      if (!conn.hasHeard) this.#unheard.set(worker, { reason, since: conn.since });
       for (const proxy of [...this.#proxies.values()]) {
         if (proxy.worker === worker) proxy.orphan();
       }
@@ -96,5 +111,6 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
   close(): void {
     for (const conn of this.#conns.values()) conn.close();
     this.#conns.clear();
+    this.#unheard.clear();
   }
 }

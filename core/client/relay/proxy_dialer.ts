@@ -117,9 +117,22 @@ export class ProxyDialer implements ProxyConnectorEvents {
     this.#connectors.delete(proxy);
     const { counters } = this.#around;
     const isServed = counters[Count.proxyConnsOpened] > counters[Count.proxyConnsClosed];
-    const address = this.#address === null ? "unknown" : formatAddress(this.#address);
-    const what = `${address} (proxy_port) cannot be reached; is it open in the firewall?`;
+    const what = `${this.#where} (proxy_port) cannot be reached; is it open in the firewall?`;
     this.#failures.log("warning", isServed ? what : `${what} Nobody is served`, { reason });
     this.dial();
+  }
+
+  /**
+   * Connections are made, and the server asks for them again as if they were not.
+   *
+   * @param reason What becomes of them.
+   */
+  noteStranger(reason: string): void {
+    const what = `${this.#where} (proxy_port) takes data connections that the server never gets. Nobody is served`;
+    this.#failures.log("warning", what, { reason });
+  }
+
+  get #where(): string {
+    return this.#address === null ? "unknown" : formatAddress(this.#address);
   }
 }

@@ -82,7 +82,11 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   onDialed({ proxy: id, worker, notices }: ProxyRequest, socket: StreamSocket): void {
-    if (notices) return this.#notices.add(id, worker, socket);
+    if (notices) {
+      const lost = this.#notices.add(id, worker, socket);
+      if (lost !== null) this.#dialer.noteStranger(lost);
+      return;
+    }
     const proxy = new ClientProxyConn(id, worker, socket, this.#around, this);
     this.#proxies.set(id, proxy);
     this.#around.loop.enqueue(proxy);

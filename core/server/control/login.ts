@@ -5,6 +5,7 @@ import { type Greeting, newNonce, serverProof } from "../../protocol/auth.ts";
 import { CtlConn, type CtlConnOwner } from "../../protocol/ctl_conn.ts";
 import type { CtlMessage, NewCtlProof, NewCtlReq } from "../../protocol/messages.ts";
 import { ProtocolError } from "../../protocol/protocol_error.ts";
+import { isPreamble } from "../../protocol/proxy_frame.ts";
 import { PROTOCOL_VERSION } from "../../protocol/wire.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import { FairTurns } from "../../reactor/fair_turns.ts";
@@ -53,6 +54,8 @@ export interface LoginEvents {
   onStrangerGone(login: Login): void;
 }
 
+/** Why a ProxyConn may not log in: somebody has taken one port for the other. */
+const DATA_CONNECTION = "A data connection, which is for the proxy_port";
 const WRONG_TOKEN = "The client's token is not the server's";
 
 /** One login. One thread. */
@@ -193,6 +196,9 @@ export class Login implements CtlConnOwner, Stranger, TimerTarget {
   onClosed(reason: string): void {
     this.#loop.timers.clear(this.#delay);
     if (this.#successor !== null) this.#successor.onClosed(reason);
-    else this.#events.onLoginFailed(formatAddress(this.#address), reason);
+    else {
+      const isMistaken = this.#greeting === null && isPreamble(this.#conn.rest);
+      this.#events.onLoginFailed(formatAddress(this.#address), isMistaken ? DATA_CONNECTION : reason);
+    }
   }
 }
