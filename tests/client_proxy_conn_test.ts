@@ -66,18 +66,18 @@ class Scene {
     stage.step();
   }
 
-  /** The server starts a session. */
-  start(session: number, { tunnel = 1, flags = 0 } = {}): void {
+  /** The server starts a session. After one turn its LocalServer is asked, after two it may have been heard. */
+  start(session: number, { tunnel = 1, flags = 0, turns = 2 } = {}): void {
     const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
     encodeStartReq(frame, sessionNo(session), tunnelNo(tunnel), flags);
     this.far.sendAll(new Uint8Array(frame.buffer));
-    this.stage.step(2);
+    this.stage.step(turns);
   }
 
   /** The LocalServer's end of the session's connection. */
-  local(): Peer {
+  local({ turns = 2 } = {}): Peer {
     const peer = this.stage.peer(accepted(this.#listener));
-    this.stage.step(2);
+    this.stage.step(turns);
     return peer;
   }
 
@@ -292,6 +292,21 @@ testClient("what came in front of a reset that overtakes the start arrives, and 
   stage.until(() => local.read().state !== "open", "the reset");
   assertEquals([local.text(), local.state], ["12345", Errno.ECONNRESET]);
   assertEquals(s.told, ["reset 1 0", "free 1"]);
+});
+
+testClient("what a LocalServer says in front of a reset is not lost when both come with its connection", (s, stage) => {
+  s.start(1, { turns: 1 });
+  const local = s.local({ turns: 0 });
+  local.sendAll("answer");
+  local.reset();
+  assertEquals(s.response().status, START_CONNECTED);
+  stage.until(() => s.far.read().count === 6 && s.told.length > 0, "the answer");
+  assertEquals([s.far.text(), s.told.splice(0)], ["answer", ["reset 1 6"]]);
+  s.conn.onResetPeer(sessionNo(1), 0);
+  assertEquals(s.told, ["free 1"]);
+  s.start(2);
+  s.local();
+  assertEquals(s.conn.state, "relaying");
 });
 
 testClient("notices of sessions that are over are ignored", (s, stage) => {

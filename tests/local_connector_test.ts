@@ -45,7 +45,10 @@ class Attempt {
         this.outcomes.push("connected");
       },
       onLocalRefused: (reason) => this.outcomes.push(`refused ${reason}`),
-      onLocalReset: (code) => this.outcomes.push(`reset ${code}`),
+      onLocalReset: (code, socket) => {
+        this.socket = socket;
+        this.outcomes.push(`reset ${code}`);
+      },
     });
   }
 

@@ -22,8 +22,11 @@ export interface AddressRaceEvents {
   onRaceWon(socket: StreamSocket, address: SocketAddress): void;
   /** No address is left; {@linkcode AddressRace.errors} says why. */
   onRaceLost(): void;
-  /** One address failed. The owner says whether that ends the race, in silence. */
-  onAddressFailed?(address: SocketAddress, code: number): boolean;
+  /**
+   * One address failed. The owner says whether that ends the race, in silence; then the socket, if there was one, is the
+   * owner's.
+   */
+  onAddressFailed?(address: SocketAddress, code: number, socket: StreamSocket | null): boolean;
 }
 
 /** What a race may be given. */
@@ -128,7 +131,7 @@ export class AddressRace implements Task, TimerTarget {
       }
       this.errors.push(begun);
       this.#sockets.push(null);
-      if (this.#events.onAddressFailed?.(address, begun)) return this.cancel();
+      if (this.#events.onAddressFailed?.(address, begun, null)) return this.cancel();
     }
     if (this.#underWay === 0) this.#lose();
   }
@@ -151,6 +154,11 @@ export class AddressRace implements Task, TimerTarget {
   #drop(place: number, code: number): void {
     this.errors[place] = code;
     this.#sockets[place]!.close();
+    this.#letGo(place);
+  }
+
+  /** The socket is nobody's here any more. */
+  #letGo(place: number): void {
     this.#sockets[place] = null;
     this.#underWay--;
   }
@@ -162,16 +170,18 @@ export class AddressRace implements Task, TimerTarget {
       if (socket === null || !socket.writable) continue;
       const code = socket.failed ? takeSocketError(socket.fd) : 0;
       if (code === 0) return this.#win(place, socket);
+      if (this.#events.onAddressFailed?.(this.#addresses[place], code, socket)) {
+        this.#letGo(place);
+        return this.cancel();
+      }
       this.#drop(place, code);
-      if (this.#events.onAddressFailed?.(this.#addresses[place], code)) return this.cancel();
       if (this.#begun.length < this.#addresses.length) this.#beginNext();
       else if (this.#underWay === 0) return this.#lose();
     }
   }
 
   #win(place: number, socket: StreamSocket): void {
-    this.#sockets[place] = null;
-    this.#underWay--;
+    this.#letGo(place);
     this.cancel();
     this.#events.onRaceWon(socket, this.#addresses[place]);
   }

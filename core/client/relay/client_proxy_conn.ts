@@ -149,9 +149,13 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
     if (this.#respond(START_REFUSED)) this.refuse(true);
   }
 
-  /** The LocalServer accepted and reset at once. */
-  onLocalReset(code: number): void {
+  /** The LocalServer accepted and reset at once, perhaps behind an answer. */
+  onLocalReset(code: number, socket: StreamSocket | null): void {
     this.#returnConnector();
+    if (socket !== null) {
+      this.attach(socket);
+      this.relay.in.open = true;
+    }
     this.fail({ side: "endpoint", code });
   }
 

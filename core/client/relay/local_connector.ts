@@ -41,8 +41,11 @@ export interface LocalConnectorEvents {
   onLocalConnected(socket: StreamSocket): void;
   /** No address answered, or there is none; why, for people. */
   onLocalRefused(reason: string): void;
-  /** The connection stood and was reset before anything was known of it; `code` is the errno, positive. */
-  onLocalReset(code: number): void;
+  /**
+   * The connection stood and was reset before anything was known of it; `code` is the errno, positive. What the LocalServer
+   * had sent in front of that can still be read from the socket, if there is one.
+   */
+  onLocalReset(code: number, socket: StreamSocket | null): void;
 }
 
 /** Used for one LocalConn after the other. One thread. */
@@ -127,10 +130,10 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
   }
 
   /** A refusal would be ECONNREFUSED: this server had accepted, and its reset is the session's. */
-  onAddressFailed(_address: SocketAddress, code: number): boolean {
+  onAddressFailed(_address: SocketAddress, code: number, socket: StreamSocket | null): boolean {
     if (code !== Errno.ECONNRESET && code !== Errno.EPIPE) return false;
     this.#end();
-    this.#events!.onLocalReset(code);
+    this.#events!.onLocalReset(code, socket);
     return true;
   }
 
