@@ -18,6 +18,7 @@ import { countersOf } from "./support/inspection.ts";
 import { digest, payloadSha256 } from "./support/payload.ts";
 import { freePorts, Program } from "./support/program.ts";
 import { publicAddress, startClient, startServer } from "./support/starts.ts";
+import { FROM_SOURCE } from "./support/tunnels.ts";
 
 const LARGE = 10_000_000;
 
@@ -171,3 +172,14 @@ for (const when of ["at start", "later", "is missing"]) {
     if (when !== "is missing") assert(program.output.includes("Cannot epoll_wait: EINVAL while being tested"));
   });
 }
+
+Deno.test("a server that is stopped while it starts does not say that it is ready", async () => {
+  // the warning is written before the Workers start
+  const flags = ["--bind=127.0.0.1", "--ctl_port=0", "--proxy_port=0", "--token=${TOKEN}"];
+  const server = new Program("server", [...FROM_SOURCE.server, ...flags]);
+  await server.line(/looks like a variable/);
+  server.kill("SIGTERM");
+  await server.line(/has stopped/);
+  await server.stop();
+  assert(!server.output.includes("Server is ready"), server.output);
+});

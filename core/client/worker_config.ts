@@ -13,9 +13,9 @@ export interface TunnelPlan {
   readonly name: string;
   /** The public port to ask for; 0 leaves the choice to the server. */
   readonly remotePort: number;
-  /** Address ranges whose PublicClients are taken; empty is everybody's. */
+  /** Address ranges from which PublicClients may connect; empty is all. */
   readonly allow: readonly string[];
-  /** Address ranges whose PublicClients are not taken. */
+  /** Address ranges from which PublicClients may not connect. */
   readonly deny: readonly string[];
   /** Its LocalServer, for people. */
   readonly local: string;

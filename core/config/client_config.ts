@@ -20,9 +20,9 @@ export interface TunnelConfig {
   localServer: Endpoint;
   /** The public port to ask the server for; 0 leaves the choice to the server. */
   remotePort: number;
-  /** Address ranges whose PublicClients are taken, see {@linkcode addressRanges}; empty is everybody's. */
+  /** Address ranges from which PublicClients may connect, see {@linkcode addressRanges}; empty is all. */
   allow: string[];
-  /** Address ranges whose PublicClients are not taken, whatever `allow` says. */
+  /** Address ranges from which PublicClients may not connect, even if `allow` has them. */
   deny: string[];
 }
 

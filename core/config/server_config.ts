@@ -30,9 +30,9 @@ export interface ServerConfig {
   tokens: TokenConfig[];
   /** The most connections at a time on all public ports together, or `null`. */
   maxConnections: number | null;
-  /** Address ranges whose PublicClients are taken on any public port, see {@linkcode addressRanges}; empty is everybody's. */
+  /** Address ranges from which PublicClients may connect to any public port, see {@linkcode addressRanges}; empty is all. */
   publicAllow: string[];
-  /** Address ranges whose PublicClients are not taken on any public port, whatever `publicAllow` says. */
+  /** Address ranges from which PublicClients may not connect to any public port, even if `publicAllow` has them. */
   publicDeny: string[];
   /** How many idle ProxyConns are kept ready for each client, 0 to 1024. */
   poolCount: number;

@@ -93,9 +93,9 @@ export interface NewTunnelReq extends Tagged<"NewTunnelReq">, OfTunnel {
   name: string;
   /** The public port, or 0 for any. */
   remote_port: number;
-  /** Whose connections are taken, as address ranges such as `192.0.2.0/24`, 64 at most; empty is everybody's. */
+  /** Address ranges from which PublicClients may connect, such as `192.0.2.0/24`, 64 at most; empty is all. */
   allow: string[];
-  /** Whose connections are not taken, whatever `allow` says; 64 at most. */
+  /** Address ranges from which PublicClients may not connect, even if `allow` has them; 64 at most. */
   deny: string[];
 }
 

@@ -67,9 +67,9 @@ export interface AcceptorConfig {
   readonly counts: SharedArrayBuffer;
   /** What each grant may hold. */
   readonly shares: ShareRules;
-  /** Address ranges whose PublicClients are taken on any public port; empty is everybody's. */
+  /** Address ranges from which PublicClients may connect to any public port; empty is all. */
   readonly allow: readonly string[];
-  /** Address ranges whose PublicClients are not taken on any public port. */
+  /** Address ranges from which PublicClients may not connect to any public port. */
   readonly deny: readonly string[];
   /** How many relay Workers there are. */
   readonly relays: number;

@@ -63,9 +63,10 @@ export class Program {
     onSignals({ onStop: (signal) => this.#onSignal(signal), onCounters: () => this.#logCounters() });
   }
 
-  /** Resolves when every Worker runs. */
-  ready(): Promise<void> {
-    return this.#group.ready();
+  /** Resolves when every Worker runs; never when the program has been told to stop before. */
+  async ready(): Promise<void> {
+    await this.#group.ready();
+    if (this.#stopping) await new Promise<never>(() => {});
   }
 
   /** Sends a message to a Worker. */

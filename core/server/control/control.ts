@@ -21,9 +21,9 @@ export interface Tunnel {
   open: boolean;
   /** Other ports to try when this one cannot be opened; null when none other will do. */
   readonly choices: Iterator<number, undefined> | null;
-  /** Address ranges whose PublicClients are taken; empty is everybody's. */
+  /** Address ranges from which PublicClients may connect; empty is all. */
   readonly allow: readonly AddressRange[];
-  /** Address ranges whose PublicClients are not taken. */
+  /** Address ranges from which PublicClients may not connect. */
   readonly deny: readonly AddressRange[];
 }
 
