@@ -14,6 +14,7 @@ import {
   writeAll,
   writePayload,
 } from "./support/conns.ts";
+import { CtlSpeaker } from "./support/ctl_speaker.ts";
 import { Forwarder } from "./support/forwarder.ts";
 import { holdingsAfterStart, idleAgain } from "./support/holdings.ts";
 import { until } from "./support/inspection.ts";
@@ -37,6 +38,16 @@ async function works(address: string, listener: Deno.TcpListener): Promise<void>
 function upAgain(program: Program, name: string, address: string): Promise<RegExpExecArray> {
   return program.nextLine(new RegExp(`Tunnel is up .*\\bname=${name} .*\\bpublic=${address}\\b`), 20_000);
 }
+
+Deno.test("a server answers a heartbeat at once: its client may wait for less than the server does", async () => {
+  await using server = await startServer(["--heartbeat_interval=30m", "--heartbeat_timeout=60m", "--pool_count=0"]);
+  using client = await CtlSpeaker.connect(server.ctlPort);
+  await client.logIn();
+  for (let i = 0; i < 3; i++) {
+    await client.send({ type: "Heartbeat" });
+    await soon("an answer", client.next("Heartbeat"));
+  }
+});
 
 Deno.test("a client that is there before its server, and after it, gets the same public ports", async () => {
   await using stack = new AsyncDisposableStack();

@@ -23,7 +23,7 @@ class Client {
   readonly ups: number[] = [];
   conn: CtlConn | null = null;
 
-  constructor(stage: Stage) {
+  constructor(stage: Stage, heartbeatTimeoutMs = 25_000) {
     const config = {
       server: "server.example:8080",
       serverHost: "server.example",
@@ -32,7 +32,7 @@ class Client {
       relays: 1,
       token: null,
       heartbeatIntervalMs: 10_000,
-      heartbeatTimeoutMs: 25_000,
+      heartbeatTimeoutMs,
     };
     this.link = new ServerLink(stage.loop, config, "test", {
       onResolve: () => this.asked++,
@@ -57,8 +57,9 @@ class Client {
   }
 }
 
-/** A server at `listener` lets the client in. */
-function letIn(stage: Stage, listener: Descriptor, client: Client): void {
+/** A server at `listener` lets the client in. Returns the types of what it hears from then on. */
+function letIn(stage: Stage, listener: Descriptor, client: Client): string[] {
+  const heard: string[] = [];
   const before = client.ups.length;
   const fd = accepted(listener);
   new Login(stage.loop, fd, LOOPBACK, [grant()], {
@@ -66,7 +67,7 @@ function letIn(stage: Stage, listener: Descriptor, client: Client): void {
     onLoggedIn: ({ conn, proof }) => {
       const control = controlId(1);
       conn.send({ type: "NewCtlRsp", ok: true, proof, proxy_port: 1, heartbeat_timeout_ms: 25_000, control });
-      return { onMessage() {}, onClosed: () => conn.close() };
+      return { onMessage: ({ type }) => void heard.push(type), onClosed: () => conn.close() };
     },
     onLoginBegun() {},
     delayMs: () => 0,
@@ -77,6 +78,7 @@ function letIn(stage: Stage, listener: Descriptor, client: Client): void {
     onStrangerGone() {},
   });
   stage.until(() => client.ups.length > before, "the login");
+  return heard;
 }
 
 /** Ends the ctl_conn with a reset. */
@@ -123,6 +125,20 @@ testOnStage(
     stage.step(3);
   },
 );
+
+testOnStage("a client with little patience asks in time for an answer", (stage) => {
+  const server = listenSomewhere();
+  const client = new Client(stage, 1001);
+  client.resolved([server.address]);
+  const heard = letIn(stage, server.fd, client);
+  stage.advance(501);
+  stage.until(() => heard.length > 0, "a heartbeat");
+  assertEquals(heard, ["Heartbeat"]);
+  client.conn!.close();
+  client.link.stop();
+  close(server.fd);
+  stage.step(3);
+});
 
 testOnStage("when the address that worked is refused, the others are tried, each once", (stage) => {
   const [one, other] = [refusingAddress(), refusingAddress()];

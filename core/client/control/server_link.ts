@@ -216,8 +216,8 @@ export class ServerLink implements TimerTarget, CtlConnOwner, AddressRaceEvents 
         this.#bad = "";
         this.#logged = { reason: "", at: -Infinity };
         this.#backoff.reset();
-        // often enough for the server's idea of silence
-        const intervalMs = Math.min(heartbeatIntervalMs, accepted.heartbeat_timeout_ms / 3);
+        // often enough for the server's idea of silence, and for the answers to come in time for the client's own
+        const intervalMs = Math.min(heartbeatIntervalMs, heartbeatTimeoutMs / 2, accepted.heartbeat_timeout_ms / 3);
         state.conn.startHeartbeats(intervalMs, heartbeatTimeoutMs);
         return this.#events.onUp(state.conn, this.#addresses.indexOf(state.address), accepted);
       }

@@ -112,6 +112,8 @@ export class ControlMap {
   #onMessage(control: Control, message: CtlMessage): void {
     switch (message.type) {
       case "Heartbeat":
+        // the client may wait for less than it takes until the server asks: it is answered, once in a turn
+        if (control.conn.writer.length === 0) control.conn.send(message);
         return;
       case "NewTunnelReq":
         return this.tunnels.open(control, message);
