@@ -49,6 +49,7 @@ class Town implements ControlMapActions {
   hasRoom = () => this.room;
   announce = ({ id }: Control) => void this.deeds.push(`announce ${id}`);
   withdraw = ({ id }: Control) => void this.deeds.push(`withdraw ${id}`);
+  release = () => {};
   listen = ({ id, port }: Tunnel, { id: control }: Control) =>
     void this.deeds.push(`listen ${id} ${port} for ${control}`);
   unlisten = ({ id }: Tunnel) => {

@@ -6,6 +6,7 @@ import { connectTo, endingOf, readExactly, resetConn, soon, writeAll } from "../
 import { withDescriptors } from "../support/constrained.ts";
 import { CtlSpeaker } from "../support/ctl_speaker.ts";
 import { descriptorsOf } from "../support/inspection.ts";
+import { newTunnelReq } from "../support/messages.ts";
 import { RelaySpeaker } from "../support/relay_speaker.ts";
 import { publicAddress, startClient, startServer } from "../support/starts.ts";
 
@@ -182,4 +183,23 @@ Deno.test("a client beyond max_clients is told so, and is in as soon as another 
   await second.line(/Token \\"alice\\" has reached its max_clients \(1\)/);
   first.kill("SIGKILL");
   await publicAddress(second);
+});
+
+Deno.test("a client that is told why it goes keeps its place until its connection is closed", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { ctlPort } = await serverOf(stack, ", max_clients: 1");
+  const first = stack.use(await CtlSpeaker.connect(ctlPort));
+  await first.logIn(undefined, ALICE);
+  // a number that is there already
+  await first.send(newTunnelReq(1, "mine", 0), newTunnelReq(1, "mine", 0));
+  await first.next("CloseCtl");
+  const second = stack.use(await CtlSpeaker.connect(ctlPort));
+  await assertRejects(() => second.logIn(undefined, ALICE), Error, "may have 1 clients at a time, and has as many");
+  first.close();
+  const deadline = performance.now() + 5000;
+  for (let isIn = false; !isIn;) {
+    assert(performance.now() < deadline, "the place is free again");
+    const next = stack.use(await CtlSpeaker.connect(ctlPort));
+    isIn = await next.logIn(undefined, ALICE).then(() => true, () => false);
+  }
 });

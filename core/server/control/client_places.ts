@@ -33,7 +33,7 @@ export class ClientPlaces {
     control.conn.unsent = unsent;
   }
 
-  /** One has gone; again is nothing. */
+  /** One has gone, and its ctl_conn is closed. */
   leave(control: Control): void {
     this.#clients.get(control.grant)?.delete(control);
   }

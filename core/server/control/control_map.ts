@@ -19,6 +19,8 @@ export interface ControlMapActions extends TunnelMapActions {
   announce(control: Control): void;
   /** Every relay Worker shall forget it. */
   withdraw(control: Control): void;
+  /** The ctl_conn of a client that has gone is closed: it may have been told why it goes, which takes a moment. */
+  release(control: Control): void;
 }
 
 /** What every client is told. */
@@ -86,6 +88,10 @@ export class ControlMap {
     this.#places.take(control);
     this.#instances.set(keyOf(grant, instance), control);
     this.#actions.announce(control);
+    conn.onReleased = () => {
+      this.#places.leave(control);
+      this.#actions.release(control);
+    };
     conn.party = grant;
     conn.startHeartbeats(heartbeatIntervalMs, heartbeatTimeoutMs);
     conn.send({
@@ -146,7 +152,6 @@ export class ControlMap {
   /** Its ctl_conn is gone, or tells its client why it goes. */
   #lose(control: Control, reason: string): void {
     this.#controls.delete(control.id);
-    this.#places.leave(control);
     const key = keyOf(control.grant, control.instance);
     if (this.#instances.get(key) === control) this.#instances.delete(key);
     this.tunnels.dropAll(control, reason);

@@ -80,8 +80,11 @@ class ServerControl implements Reactor, ControlMapActions, EntranceEvents {
     this.#tellRelays((mailbox, relay) => sendClientUp(mailbox, relay, id, grant.id, workers));
   }
 
-  withdraw({ id, grant }: Control): void {
+  release({ grant }: Control): void {
     this.#counts.count(Held.CLIENTS, grant.id, -1);
+  }
+
+  withdraw({ id }: Control): void {
     this.#tellRelays((mailbox, relay) => sendControlLost(mailbox, relay, id));
   }
 
