@@ -165,7 +165,12 @@ Deno.test("hyphens in values stay hyphens", () => {
 });
 
 Deno.test("times are written in ms, s, m or as a bare number of seconds", () => {
-  for (const [text, ms] of [["500ms", 500], ["10s", 10_000], ["2m", 120_000], ["3", 3000], ["1.5", 1500], ["0", 0]]) {
+  for (
+    const [text, ms] of [["500ms", 500], ["10s", 10_000], ["2m", 120_000], ["3", 3000], ["1.5", 1500], ["0.4ms", 1], [
+      "0",
+      0,
+    ]]
+  ) {
     assertEquals(serverConfig([`--drain_timeout=${text}`]).drainTimeoutMs, ms as number);
   }
 });

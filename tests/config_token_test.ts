@@ -148,6 +148,7 @@ Deno.test("a token with what one cannot see, or with what its place needed, is r
     ["ab\u0007c", "expected a token of characters that one can see, got U+0007 in it"],
     ['"abc"', "expected a token without quotes, got one in quotes"],
     ["'abc'\n", "expected a token without quotes, got one in quotes"],
+    ["\u201cabc\u201d", "expected a token without quotes, got one in quotes"],
     ["CPROXY_TOKEN=abc\n", "expected the token alone, got CPROXY_TOKEN= in front of it"],
     ["export CPROXY_TOKEN='abc'", "expected the token alone, got CPROXY_TOKEN= in front of it"],
     ["\ufeff", "expected a token of 1 to 1024 bytes, got an empty one"],

@@ -225,6 +225,8 @@ Deno.test("a failed call is told with its name, its errno and what was being don
   assertEquals([error.call, error.code, checked(7, "bind", "x")], ["bind", 98, 7]);
   assertEquals([errnoName(11), errnoName(2), errnoName(250)], ["EAGAIN", "ENOENT", "errno 250"]);
   assertEquals([errnoWords(111), errnoWords(88), errnoWords(250)], ["connection refused", "ENOTSOCK", "errno 250"]);
+  // what a connect to a path may say (unix(7), path_resolution(7))
+  for (const code of [1, 2, 5, 6, 13, 20, 36, 40, 91]) assertEquals(errnoWords(code).match(/^errno|^E[A-Z]/), null);
 });
 
 Deno.test("closing what is not open is an errno, not an exception", () => {

@@ -171,6 +171,21 @@ const REFUSED: [string, string, string][] = [
     "x:2: token: expected a value on one line, got one that goes on in line 3",
   ],
   [
+    "a folded value of two lines",
+    "bind: a\ntoken: >\n  abc\n  def",
+    "x:3: token: expected a value on one line, got one that goes on in line 4",
+  ],
+  [
+    "a quote that is not closed",
+    'token: "abc\nbind: a',
+    "x:2: expected a quote at the end of the value in the line before (expected YAML)",
+  ],
+  [
+    "a colon without a blank in braces",
+    "tokens:\n  - {name:a, token: b}",
+    "x:2: tokens[0]: expected a blank behind the colon",
+  ],
+  [
     "a token that begins with #",
     "token: #abc",
     "x:1: token: expected quotes around a value with a # in it, or a blank after the # of a comment",

@@ -88,7 +88,10 @@ export function readToken(text: string): string {
   if (/^(?:export\s+)?CPROXY_TOKEN=/.test(token)) {
     throw new UnexpectedValueError("the token alone", "CPROXY_TOKEN= in front of it");
   }
-  if (/^(["']).*\1$/.test(token)) throw new UnexpectedValueError("a token without quotes", "one in quotes");
+  // also those that a word processor makes of them
+  if (/^(["']).*\1$|^[\u2018\u201c\u201e].*[\u2018\u2019\u201c\u201d]$/.test(token)) {
+    throw new UnexpectedValueError("a token without quotes", "one in quotes");
+  }
   return token;
 }
 
@@ -139,7 +142,9 @@ function readDuration(text: string): number | undefined {
   const parts = /^(?<amount>(?:0|[1-9]\d{0,8})(?:\.\d{1,9})?)(?<unit>ms|s|m)?$/.exec(text)?.groups;
   if (parts === undefined) return undefined;
   const unitMs = { ms: 1, s: 1000, m: 60_000 }[parts.unit ?? "s"]!;
-  return Math.round(Number(parts.amount) * unitMs);
+  const ms = Number(parts.amount) * unitMs;
+  // less than a millisecond is not 0, which is for ever in some settings
+  return ms > 0 && ms < 1 ? 1 : Math.round(ms);
 }
 
 /** A kind that is written as one text. */

@@ -122,6 +122,9 @@ export class YamlTree {
         ? "expected the same indentation as that of the entry before"
         : `expected quotes around a value with ": " in it or a special character in front`;
     }
+    if (/:\s+(["'])(?:(?!\1).)*$/.test(this.#lineBefore(position))) {
+      return "expected a quote at the end of the value in the line before";
+    }
     if (reason.startsWith("deficient indentation")) return "expected more blanks in front of what a bracket has opened";
     return reason.replace(/(?: "|: |<).*$/s, "");
   }
@@ -197,6 +200,10 @@ export class YamlTree {
       if (earlier !== undefined) {
         throw this.#mistake(at, keyPath, `expected once, got again what line ${this.#lineOf(earlier.at)} has`);
       }
+      // {name:a} has one key for YAML, and no value
+      if (flow && /^[a-f_]*[g-z_][a-z_]*:/.test(key.text)) {
+        throw this.#mistake(at, path, "expected a blank behind the colon");
+      }
       // [fe80::, ::1] has a key `fe80:` for YAML
       if (flow && key.text.includes(":")) {
         throw this.#mistake(at, path, 'expected quotes around an IPv6 address, as in "::1"');
@@ -209,11 +216,17 @@ export class YamlTree {
   #scalar(event: Event & { type: typeof EVENT_ID.SCALAR }, path: YamlPath): string | null {
     const value = getScalarValue(this.#text, event);
     const { valueStart, valueEnd, style } = event;
-    // an editor's line break at the end is no part of it
-    if (style === SCALAR_STYLE.LITERAL_BLOCK || style === SCALAR_STYLE.FOLDED_BLOCK) return value.replace(/\n+$/, "");
+    if (style === SCALAR_STYLE.LITERAL_BLOCK || style === SCALAR_STYLE.FOLDED_BLOCK) {
+      const lines = this.#text.slice(valueStart, valueEnd).trim().split(/\r\n|\r|\n/);
+      // two lines would become one, and a blank
+      if (style === SCALAR_STYLE.FOLDED_BLOCK && lines.length > 1) {
+        throw this.#goesOn(valueStart, path);
+      }
+      // an editor's line break at the end is no part of it
+      return value.replace(/\n+$/, "");
+    }
     if (/[\r\n]/.test(this.#text.slice(valueStart, valueEnd))) {
-      const next = this.#lineOf(valueStart) + 1;
-      throw this.#mistake(valueStart, path, `expected a value on one line, got one that goes on in line ${next}`);
+      throw this.#goesOn(valueStart, path);
     }
     if (style !== SCALAR_STYLE.PLAIN) return value;
     const start = this.#startOf(event);
@@ -225,6 +238,11 @@ export class YamlTree {
       );
     }
     return /^(?:~|null|Null|NULL|)$/.test(value) ? null : value;
+  }
+
+  #goesOn(at: number, path: YamlPath): ConfigError {
+    const next = this.#lineOf(at) + 1;
+    return this.#mistake(at, path, `expected a value on one line, got one that goes on in line ${next}`);
   }
 
   /** Where a scalar starts; one that is missing has no place, and gets the end of what stands in front of it. */
