@@ -184,6 +184,7 @@ const SERVER_MISTAKES: [string, string[], string][] = [
   ["an unknown flag that is short for one", ["--prot=80"], "Unknown flag --prot: did you mean --proxy_port"],
   ["an unknown flag with a wrong letter", ["--tokem", "x"], "Unknown flag --tokem: did you mean --token"],
   ["an unknown flag without a likeness", ["--zzz"], "Unknown flag --zzz: see --help"],
+  ["a token like a flag, which is not shown", ["--token", "-s3cret"], "--token: expected a value, as in --token=value"],
   ["a flag of the client", ["--cproxy_server=a:1"], "Unknown flag --cproxy_server: see --help"],
   ["a single hyphen", ["-p", "80"], "Unknown flag -p: see --help"],
   ["a negated flag", ["--no-bind"], "Unknown flag --no_bind: see --help"],

@@ -39,7 +39,6 @@ export function readCommandLine(args: readonly string[], names: readonly string[
   strayWords.push(...parsed._);
   if (parsed.help === true) return { kind: "help" };
   if (parsed.version === true) return { kind: "version" };
-  if (unknownFlags.length > 0) throw unknownFlag(unknownFlags[0]!, names);
   const flags = new Map<string, string>();
   for (const name of names) {
     const values = parsed[name] as string[];
@@ -50,6 +49,8 @@ export function readCommandLine(args: readonly string[], names: readonly string[
     }
     if (values[0] !== undefined) flags.set(name, values[0]);
   }
+  // behind a flag without a value it may be that value, and a token is not shown
+  if (unknownFlags.length > 0) throw unknownFlag(unknownFlags[0]!, names);
   if (strayWords.length > 0) {
     // With a token about, a stray word may be a part of it.
     const word = flags.has("token") ? "" : ` ${quote(strayWords[0]!)}`;
