@@ -19,7 +19,7 @@ const RTMGRP_IPV6_ROUTE = 0x400;
 const CLOCK_REALTIME = 0;
 const TFD_TIMER_ABSTIME = 1;
 const TFD_TIMER_CANCEL_ON_SET = 2;
-/** Seconds since 1970 that nobody lives to see. */
+/** Seconds since 1970 that never come. */
 const NEVER_S = 2n ** 40n;
 
 const scrap = new Uint8Array(8192);

@@ -87,7 +87,7 @@ export class AddressRace implements Task, TimerTarget {
     return this.#addresses;
   }
 
-  /** Why a race was lost, for people: what befell the only address, or each address. */
+  /** Why a race was lost, for people: what happened at the only address, or at each address. */
   reason(): string {
     const [first, ...others] = this.errors;
     if (others.every((code) => code === first)) return errnoWords(first);

@@ -145,7 +145,7 @@ export type Heartbeat = Tagged<"Heartbeat">;
 export interface NotifyClientNeedProxy extends Tagged<"NotifyClientNeedProxy"> {
   /** Relay Worker of the server that waits for it, 0..255; goes into the preamble. */
   worker: number;
-  /** Whether it shall be a notice connection. */
+  /** Whether it is to be a notice connection. */
   notices: boolean;
   /** The number of the connection to come. */
   proxy: ProxyId;

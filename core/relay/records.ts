@@ -189,7 +189,7 @@ export interface NeedProxyRecord {
   proxy: ProxyId;
   /** The server's relay Worker that asks. */
   worker: number;
-  /** Whether it shall be a notice connection. */
+  /** Whether it is to be a notice connection. */
   notices: boolean;
   /** What the connection has to show. */
   ticket: Ticket;

@@ -45,7 +45,7 @@ export class Backoff {
   }
 
   /**
-   * How long to wait after an attempt without an answer: a server that is out of reach cannot be stampeded, and shall be
+   * How long to wait after an attempt without an answer: a server that is out of reach cannot be overrun, and is to be
    * found soon after the way to it is back. The next attempt begins 1 s to 2 s after this one began, or right after it if
    * it took longer. The delays of {@linkcode next} do not grow by it.
    *

@@ -152,7 +152,7 @@ export class TunnelMap implements TimerTarget {
     if (this.#conn !== null) this.#ask();
   }
 
-  /** The program stops: the server shall send no new connections. */
+  /** The program stops: the server is to send no new connections. */
   closeAll(): void {
     this.#loop.timers.clear(this.#retry);
     for (const { no, state } of this.#tunnels) {

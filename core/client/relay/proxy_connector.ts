@@ -40,7 +40,7 @@ export interface ProxyRequest {
   readonly proxy: ProxyId;
   /** The server's relay Worker that waits for it. */
   readonly worker: number;
-  /** Whether it shall be a notice connection. */
+  /** Whether it is to be a notice connection. */
   readonly notices: boolean;
   /** Its ticket. */
   readonly ticket: Ticket;

@@ -15,9 +15,9 @@ import type { TunnelRows } from "./tunnel_rows.ts";
 export interface ControlMapActions extends TunnelMapActions {
   /** Whether there are descriptors for one more client of a grant. */
   hasRoom(grant: Grant): boolean;
-  /** Every relay Worker shall know a new client; before any of its ports is opened. */
+  /** Tells every relay Worker of a new client, before any of its ports is opened. */
   announce(control: Control): void;
-  /** Every relay Worker shall forget it. */
+  /** Tells every relay Worker to forget it. */
   withdraw(control: Control): void;
   /** The ctl_conn of a client that has gone is closed: it may have been told why it goes, which takes a moment. */
   release(control: Control): void;

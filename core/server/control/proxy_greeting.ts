@@ -1,4 +1,4 @@
-// A fresh connection to the proxy port: its preamble names the relay Worker that shall have it, its ProxyMetaSet shows a
+// A fresh connection to the proxy port: its preamble names the relay Worker that gets it, its ProxyMetaSet shows a
 // ticket, which that Worker checks. Until both are here it is a stranger's. Not one byte more is read.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import { receive, send } from "../../../ffi/socket.ts";

@@ -280,7 +280,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     }
   }
 
-  /** The first lane is enough for few ProxyConns; when there are more, all Workers of the client shall have some. */
+  /** The first lane is enough for few ProxyConns; when there are more, all Workers of the client get some. */
   #nextLane(): number {
     const lanes = Math.min(this.#plan.lanes.most, Math.ceil((this.#proxies.size + this.#asked) / ON_ONE_LANE));
     if (++this.#lane >= lanes) this.#lane = 0;

@@ -28,7 +28,7 @@ export interface TicketHolder {
 export interface Issued<Holder> {
   /** Waits for it. */
   readonly holder: Holder;
-  /** Whether it shall be a notice connection. */
+  /** Whether it is to be a notice connection. */
   readonly notices: boolean;
   /** What it has to show. */
   readonly ticket: Ticket;
@@ -48,7 +48,7 @@ export class Tickets<Holder extends TicketHolder> implements Swept {
   #last = 0;
 
   /**
-   * Makes an office that has issued none.
+   * Makes it without tickets.
    *
    * @param loop The Worker's loop.
    * @param index The Worker's place among the relay Workers: the remainder of the numbers that it gives.
@@ -74,8 +74,8 @@ export class Tickets<Holder extends TicketHolder> implements Swept {
    * Asks for a connection.
    *
    * @param holder Waits for it.
-   * @param notices Whether it shall be a notice connection.
-   * @param lane Which relay Worker of the client shall have it, below the holder's stride.
+   * @param notices Whether it is to be a notice connection.
+   * @param lane Which relay Worker of the client gets it, below the holder's stride.
    */
   issue(holder: Holder, notices: boolean, lane: number): void {
     const { stride } = holder;
