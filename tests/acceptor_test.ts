@@ -126,6 +126,38 @@ testOnStage("what is left is not exceeded by a guest at each of many doors", (st
   for (const { acceptor } of doors) acceptor.close();
 });
 
+testOnStage("the more listeners of a party pause, the less often each of them looks", (stage) => {
+  let looks = 0;
+  let isFull = true;
+  const { fd, address } = listenSomewhere(256);
+  const guests: Peer[] = [];
+  // nine thousand and this one
+  const paused = { count: 8999 };
+  const acceptor = new Acceptor(
+    stage.loop,
+    fd,
+    {
+      onAccept: (fd) => guests.push(stage.peer(fd)),
+      onAcceptPaused() {},
+      whyNotAccept: () => (looks++, isFull ? "full" : null),
+    },
+    0,
+    paused,
+  );
+  stage.caller(address);
+  stage.step(2);
+  assertEquals([guests.length, paused.count], [0, 9000]);
+  const before = looks;
+  for (let i = 0; i < 8; i++) stage.advance(100);
+  assertEquals(looks, before);
+  isFull = false;
+  stage.advance(100);
+  stage.until(() => guests.length === 1, "the one that waited");
+  assertEquals(paused.count, 8999);
+  acceptor.close();
+  assertEquals(paused.count, 8999);
+});
+
 testOnStage("a connection that has gone before being accepted disturbs nothing", (stage) => {
   const { acceptor, address, guests, pauses } = open(stage);
   stage.caller(address).reset();

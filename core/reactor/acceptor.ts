@@ -12,6 +12,15 @@ const BATCH_IN_LANE = 8;
 /** Ms for which accepting pauses when it failed, or would leave too few descriptors. */
 const PAUSE_MS = 100;
 
+/** The same for each of so many listeners of one party that wait: thousands of them look no more than ten times in a ms. */
+const WAITING_IN_A_MS = 10;
+
+/** How many listeners of one party pause, because there is no room for another connection of it. */
+export interface PausedListeners {
+  /** Kept by the acceptors. */
+  count: number;
+}
+
 /** What happens at a listener. */
 export interface AcceptorEvents {
   /**
@@ -45,6 +54,8 @@ export class Acceptor implements Channel, Task, TimerTarget {
   readonly #loop: EventLoop;
   readonly #events: AcceptorEvents;
   readonly #pause = new Timer(this);
+  readonly #paused: PausedListeners;
+  #isPaused = false;
   #open = true;
 
   /**
@@ -54,9 +65,17 @@ export class Acceptor implements Channel, Task, TimerTarget {
    * @param fd The listening socket, the acceptor's from now on.
    * @param events Hears of it.
    * @param lane Whose it is, 1 up, where several parties have listeners; see {@linkcode Task}. Default: it takes no turns.
+   * @param paused The listeners of the same party that pause. Default: it has no others.
    */
-  constructor(loop: EventLoop, fd: Descriptor, events: AcceptorEvents, lane = 0) {
+  constructor(
+    loop: EventLoop,
+    fd: Descriptor,
+    events: AcceptorEvents,
+    lane = 0,
+    paused: PausedListeners = { count: 0 },
+  ) {
     this.#loop = loop;
+    this.#paused = paused;
     this.lane = lane;
     this.fd = fd;
     this.#events = events;
@@ -95,7 +114,8 @@ export class Acceptor implements Channel, Task, TimerTarget {
 
   #pauseFor(reason: string): void {
     this.#loop.enableListener(this, false);
-    this.#loop.setTimer(this.#pause, PAUSE_MS);
+    this.#countPaused(true);
+    this.#loop.setTimer(this.#pause, Math.max(PAUSE_MS, this.#paused.count / WAITING_IN_A_MS));
     this.#events.onAcceptPaused(reason);
   }
 
@@ -108,12 +128,20 @@ export class Acceptor implements Channel, Task, TimerTarget {
 
   /** Resumes after a pause. */
   onTimer(): void {
-    if (!this.#isFull()) this.#loop.enableListener(this, true);
+    if (this.#isFull()) return;
+    this.#countPaused(false);
+    this.#loop.enableListener(this, true);
+  }
+
+  #countPaused(isPaused: boolean): void {
+    if (isPaused !== this.#isPaused) this.#paused.count += isPaused ? 1 : -1;
+    this.#isPaused = isPaused;
   }
 
   /** Closes the listener at once, so that its port can be opened again in this turn. */
   close(): void {
     this.#open = false;
+    this.#countPaused(false);
     this.#loop.timers.clear(this.#pause);
     this.#loop.remove(this);
     close(this.fd);

@@ -5,7 +5,7 @@ import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from ".
 import { formatAddress, IP_WORDS, portOf, withPort } from "../../../ffi/socket_address.ts";
 import { type AddressRange, addressRanges } from "../../protocol/address_range.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
-import { Acceptor, type AcceptorEvents } from "../../reactor/acceptor.ts";
+import { Acceptor, type AcceptorEvents, type PausedListeners } from "../../reactor/acceptor.ts";
 import { isWatchShortage } from "../../reactor/event_loop.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
@@ -73,6 +73,8 @@ class ServerAcceptor implements Reactor {
   readonly #shortage: LogLimit;
   /** Of all ports of a grant, by its id: each port has a limit of its own in front of it, which goes with it. */
   readonly #refusals: readonly LogLimit[];
+  /** Of the ports of each grant, by its id. */
+  readonly #paused: readonly PausedListeners[];
   readonly #room: WaitingRoom;
   readonly #dealer: Dealer;
   /** PublicConns that were dealt out, modulo 2^32. */
@@ -91,6 +93,7 @@ class ServerAcceptor implements Reactor {
     this.#limits = new ConnectionLimits(context, this.#counts, rules, maxConnections);
     this.#shortage = shortageLog(context);
     this.#refusals = config.rules.map(() => new LogLimit(context, { lines: REFUSAL_LINES }));
+    this.#paused = config.rules.map(() => ({ count: 0 }));
     this.#room = new WaitingRoom(config.relays, config.waitingRoom);
     this.#dealer = new Dealer(new ClientLoads(config.loads), config.relays, config.poolCount);
   }
@@ -136,7 +139,13 @@ class ServerAcceptor implements Reactor {
     };
     let acceptor: Acceptor;
     try {
-      acceptor = new Acceptor(this.#context.loop, fd as Descriptor, events, this.#counts.laneOf(grant));
+      acceptor = new Acceptor(
+        this.#context.loop,
+        fd as Descriptor,
+        events,
+        this.#counts.laneOf(grant),
+        this.#paused[grant],
+      );
     } catch (error) {
       if (!isWatchShortage(error)) throw error;
       close(fd as Descriptor);
