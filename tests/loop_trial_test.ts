@@ -17,6 +17,8 @@ class World {
   readonly #waiting: number[];
   /** Who comes in `ms`, by itself or because so many were let go. */
   come: (tunnel: number, released: number, ms: number) => number = () => 0;
+  /** Whether a session ends when the one that it made does. */
+  isChain = true;
   #released: number[];
   #end: () => void = () => {};
 
@@ -28,6 +30,12 @@ class World {
     const events = {
       tell: (tunnel: number, step: GateStep) => {
         this.steps.push(`${step} ${tunnel}`);
+        if (step === "turn_away") {
+          const row = placeOf(rowOfTunnel(tunnel + 1));
+          const counts = this.counters.block(0);
+          const ends = this.isChain ? counts[row + Count.sessionsOpened] : this.#waiting[tunnel];
+          counts[row + Count.sessionsRefused] += ends;
+        }
         if (step === "release") this.#released[tunnel] += this.#waiting[tunnel];
         if (step !== "hold") this.#waiting[tunnel] = 0;
         if (step === "open" || step === "bar") this.#end();
@@ -109,6 +117,17 @@ for (const [how, come] of Object.entries(OTHERS)) {
   });
 }
 
+Deno.test("visitors who wait for one another at a LocalServer that says nothing are no loop", async () => {
+  const world = new World(1);
+  world.isChain = false;
+  world.come = (_, released) => released;
+  world.add(0, 32);
+  world.trial.suspect(0);
+  world.add(0, 1);
+  await world.ended;
+  assertEquals([world.loops, world.steps.at(-1)], [[], "open 0"]);
+});
+
 Deno.test("a LocalServer that answers anybody is no loop", async () => {
   const world = new World(1);
   let call = 0;
@@ -162,6 +181,9 @@ Deno.test("a gate holds, lets go and bars", () => {
   gate.step("release", 0);
   gate.arrive(three, 0);
   assertEquals([gate.isOpen(0), told.splice(0)], [false, ["two in"]]);
+  gate.step("turn_away", 0);
+  gate.arrive(three, 0);
+  assertEquals([gate.isOpen(0), told.splice(0)], [false, ["three out"]]);
   gate.step("bar", 0);
   gate.arrive(one, 59_000);
   assertEquals([gate.isOpen(59_000), gate.isOpen(60_000), told], [false, true, ["three out", "one out"]]);

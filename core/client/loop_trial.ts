@@ -15,6 +15,12 @@ const SETTLING = 2;
 /** The part of the sessions let go that must have come again. */
 const PART = 0.75;
 
+/** Looks at how many sessions have ended since those that waited were turned away; with nothing new in three, that was all. */
+const LOOKS = 20;
+const LOOKS_IN_VAIN = 3;
+/** The part of the other sessions that must have ended then. */
+const PART_ENDED = 0.5;
+
 /** What the trial needs of its program. */
 export interface LoopTrialEvents {
   /** Tells the gates of a tunnel in all relay Workers. */
@@ -93,13 +99,43 @@ export class LoopTrial {
     }
     const isOver = this.#round === SETTLING + ROUNDS;
     for (const [tunnel, { released, caused }] of this.#suspects) {
-      const isLoop = isOver && released >= 2 && caused >= PART * released - 1;
-      this.#events.tell(tunnel, isLoop ? "bar" : "open");
-      if (isLoop) this.#events.onLoop(tunnel);
+      if (isOver && released >= 2 && caused >= PART * released - 1) continue;
+      this.#suspects.delete(tunnel);
+      this.#events.tell(tunnel, "open");
+    }
+    const areLoops = this.#suspects.size > 0 && await this.#endsWithTheLast();
+    for (const tunnel of this.#suspects.keys()) {
+      this.#events.tell(tunnel, areLoops ? "bar" : "open");
+      if (areLoops) this.#events.onLoop(tunnel);
     }
     this.#suspects.clear();
     this.#round = 0;
     this.#running = false;
+  }
+
+  /** Turns away who waits, and looks whether the sessions before end because of that. */
+  async #endsWithTheLast(): Promise<boolean> {
+    let [others, atFirst] = [0, 0];
+    for (const [tunnel, { sessions, waiting }] of this.#suspects) {
+      others += sessions - waiting;
+      atFirst += this.#ended(tunnel) + waiting;
+      this.#events.tell(tunnel, "turn_away");
+    }
+    let most = 0;
+    for (let [look, inVain] = [0, 0]; look < LOOKS && inVain < LOOKS_IN_VAIN; look++) {
+      await this.#wait(RESPONSE_MS);
+      let ended = -atFirst;
+      for (const tunnel of this.#suspects.keys()) ended += this.#ended(tunnel);
+      if (ended > 0 && ended >= PART_ENDED * others) return true;
+      inVain = ended > most ? 0 : inVain + 1;
+      most = Math.max(most, ended);
+    }
+    return false;
+  }
+
+  #ended(tunnel: number): number {
+    const { sessionsEnded, sessionsReset, sessionsRefused } = this.#counters.tunnel(rowOfTunnel(tunnel + 1));
+    return sessionsEnded + sessionsReset + sessionsRefused;
   }
 
   async #playRound(counts: boolean): Promise<Outcome> {

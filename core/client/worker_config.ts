@@ -103,8 +103,11 @@ export interface GateMessage {
   readonly step: GateStep;
 }
 
-/** What a gate does: it admits no session, only the sessions that wait, every session, or no session for a time. */
-export type GateStep = "hold" | "release" | "open" | "bar";
+/**
+ * What a gate does: it admits no session, only the sessions that wait, every session, or no session for a time. "turn_away"
+ * is "hold" for those that come, and "bar" for those that wait.
+ */
+export type GateStep = "hold" | "release" | "turn_away" | "open" | "bar";
 
 /** An address as it is posted: messages are JSON, so it is the numbers of its bytes. */
 export type PostedAddress = readonly number[];

@@ -1,7 +1,7 @@
 // Tunnels whose LocalServer leads back to their own public port, directly or through others.
 
 import { assert, assertEquals } from "../support/assert.ts";
-import { connectTo, listenLocally, readExactly, soon, visitEnding, writeAll } from "../support/conns.ts";
+import { connectTo, endingOf, listenLocally, readExactly, soon, visitEnding, writeAll } from "../support/conns.ts";
 import { tcpSocketsOf } from "../support/inspection.ts";
 import { Forwarder } from "../support/forwarder.ts";
 import { freePorts } from "../support/program.ts";
@@ -63,7 +63,7 @@ Deno.test({
         assertEquals(await loopIsFound([{ name: "web", port: several, local: several }], 3), "web");
       }),
       step("by way of something that hides the addresses", async () => {
-        await using forwarder = new Forwarder(hidden);
+        await using forwarder = new Forwarder(hidden, "127.0.0.1", { passesResets: true });
         assertEquals(await loopIsFound([{ name: "web", port: hidden, local: forwarder.port }], 1), "web");
       }),
       step("by way of another tunnel", async () => {
@@ -99,5 +99,31 @@ Deno.test("many visitors of a LocalServer that says nothing are not taken for a 
   conns.push(last, service);
   await writeAll(service, Uint8Array.of(1));
   assertEquals(await soon("an answer arrives", readExactly(last, 1)), Uint8Array.of(1));
+  assert(!WARNING.test(client.output), client.output);
+});
+
+Deno.test("visitors who wait for one another at a LocalServer that says nothing are not taken for a loop", async () => {
+  await using stack = new AsyncDisposableStack();
+  const server = stack.use(await startServer(["--drain_timeout=1s"]));
+  const listener = stack.adopt(listenLocally(), (listener) => listener.close());
+  const local = `--local_server=127.0.0.1:${listener.addr.port}`;
+  const client = stack.use(startClient(server.ctlPort, [local, "--drain_timeout=1s"]));
+  const address = await publicAddress(client);
+  const conns: Deno.TcpConn[] = [];
+  stack.defer(() => conns.forEach((conn) => conn.close()));
+  // the next one comes when the one before has a session; one of them may be turned away to find out
+  let next = listener.accept();
+  for (let served = 0; served < 50;) {
+    const visitor = await connectTo(address);
+    conns.push(visitor);
+    const isAway = endingOf(visitor).then(() => null, () => null);
+    const service = await soon("a session, or an end", Promise.race([next, isAway]), FOUND_MS);
+    if (service === null) continue;
+    conns.push(service);
+    next = listener.accept();
+    served++;
+  }
+  next.catch(() => {});
+  assert(conns.length <= 101, `${conns.length - 100} visitors were turned away`);
   assert(!WARNING.test(client.output), client.output);
 });

@@ -11,8 +11,11 @@ export class Forwarder implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   #frozen: PromiseWithResolvers<void> | null = null;
 
-  /** Starts to forward to the port `target` of `hostname`. */
-  constructor(target: number, hostname = "127.0.0.1") {
+  readonly #passesResets: boolean;
+
+  /** Starts to forward to the port `target` of `hostname`; resets are passed on or, as if they were lost, not. */
+  constructor(target: number, hostname = "127.0.0.1", { passesResets = false } = {}) {
+    this.#passesResets = passesResets;
     this.port = this.#listener.addr.port;
     this.#accepting = this.#accept(target, hostname);
   }
@@ -41,6 +44,7 @@ export class Forwarder implements AsyncDisposable {
       await to.closeWrite();
     } catch {
       // cut, or an end has gone
+      if (this.#passesResets && this.#conns.delete(to)) resetConn(to);
     }
   }
 

@@ -39,11 +39,11 @@ export class LoopGate {
 
   /** Does what the supervisor says. */
   step(step: GateStep, now: number): void {
-    this.#isHeld = step === "hold" || step === "release";
+    this.#isHeld = step === "hold" || step === "release" || step === "turn_away";
     if (step === "bar") this.#barredUntil = now + BARRED_MS;
     if (step === "hold") return;
     for (const visitor of this.#waiting.splice(0)) {
-      if (step === "bar") visitor.onBarred();
+      if (step === "bar" || step === "turn_away") visitor.onBarred();
       else visitor.onAdmitted();
     }
   }
