@@ -3,7 +3,7 @@
 
 import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { Errno } from "../ffi/errno.ts";
-import { accept } from "../ffi/socket.ts";
+import { accept, unsentBytes } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "../core/client/relay/client_proxy_conn.ts";
 import { LocalConnector } from "../core/client/relay/local_connector.ts";
@@ -106,6 +106,19 @@ class Scene {
     this.#pipes.dispose();
     close(this.#listener);
   }
+}
+
+/** Sends for as long as the kernels and the client in between take more; returns how many bytes that were. */
+function fill(stage: Stage, peer: Peer): number {
+  const chunk = noise(1, 1 << 16);
+  let sent = 0;
+  for (let refused = 0; refused < 5;) {
+    const count = peer.send(chunk);
+    sent += count;
+    refused = count === 0 ? refused + 1 : 0;
+    stage.step(2);
+  }
+  return sent;
 }
 
 function nobody(): SocketAddress {
@@ -327,6 +340,24 @@ testClient("notices of sessions that are over are ignored", (s, stage) => {
   stage.step(2);
   assertEquals(local.text(), "fine");
 });
+
+testClient(
+  "an answer in front of a reset arrives whole behind the end of an upload that nobody has read",
+  (s, stage) => {
+    s.start(1);
+    const local = s.local();
+    s.end(1, fill(stage, s.far));
+    const sent = fill(stage, local);
+    // the client's kernel has at least what it has acknowledged
+    const answer = sent - unsentBytes(local.fd);
+    local.reset();
+    stage.step(3);
+    stage.until(() => s.far.read().state !== "open", "the end of the ProxyConn, which is too full to be used again");
+    const arrived = s.far.count - PROXY_FRAME_BYTES;
+    assert(arrived >= answer, `${arrived} of ${answer} bytes have arrived`);
+    assertEquals([s.told, s.far.state], [[`reset 1 ${arrived}`], Errno.ECONNRESET]);
+  },
+);
 
 testClient("a reset of the LocalConn is told with what came before it, and the ProxyConn is used again", (s, stage) => {
   s.start(1);

@@ -34,6 +34,8 @@ export class SessionReset implements Lingerer {
   #hasNews = true;
   #endpointFailed = false;
   #proxyFailed = false;
+  /** What comes on the ProxyConn is left there: it is of no use after this session, but takes what is in front of the reset. */
+  #isLeftFull = false;
   /** The other side cannot be told anything, nor tell. */
   #isAlone = false;
   #outDone = false;
@@ -91,7 +93,7 @@ export class SessionReset implements Lingerer {
 
   /** Whether the ProxyConn is where the next session could begin. */
   get proxyReusable(): boolean {
-    return !this.#proxyFailed && !this.#proxy.failed && !this.#isAlone;
+    return !this.#proxyFailed && !this.#isLeftFull && !this.#proxy.failed && !this.#isAlone;
   }
 
   /**
@@ -187,8 +189,8 @@ export class SessionReset implements Lingerer {
     if (this.#proxyFailed || this.#proxy.failed || this.#isAlone) {
       this.#inDone = true;
     } else if (inward.open && inward.limit !== null) {
-      const isWorthIt = inward.limit - inward.taken <= MOST_SKIPPED;
-      const status = isWorthIt ? inward.skip(this.#proxy) : FlowStatus.SOURCE_FAILED;
+      this.#isLeftFull = inward.limit - inward.taken > MOST_SKIPPED;
+      const status = this.#isLeftFull ? FlowStatus.ENDED : inward.skip(this.#proxy);
       if (status === FlowStatus.SOURCE_FAILED) this.#proxyFailed = true;
       this.#inDone = status !== FlowStatus.WAITS;
     }
