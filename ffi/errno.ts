@@ -122,7 +122,7 @@ export class SystemError extends Error {
    *
    * @param call The system call that failed.
    * @param code Its errno, positive.
-   * @param doing What was being done to whom, such as `listening on 0.0.0.0:8080`.
+   * @param doing What was being done to what, such as `listening on 0.0.0.0:8080`.
    */
   constructor(call: string, code: number, doing: string) {
     super(`Cannot ${call}: ${errnoName(code)} while ${doing}`);
@@ -137,7 +137,7 @@ export class SystemError extends Error {
  *
  * @param result What a wrapper of this folder returned: a value from 0 up, or a negated errno.
  * @param call The system call's name.
- * @param doing What was being done to whom.
+ * @param doing What was being done to what.
  * @returns The result, when it is not negative.
  * @throws {SystemError} When it is negative.
  */

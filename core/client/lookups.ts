@@ -4,7 +4,7 @@ import type { SocketAddress } from "../../ffi/socket_address.ts";
 
 /** Look-ups at a time. */
 const MOST = 24;
-/** Those of names that have not resolved promptly the last time, or never. */
+/** Look-ups at a time of names that did not resolve promptly the last time, or never did. */
 const MOST_DOUBTFUL = 16;
 /** Ms within which a name resolves promptly. */
 const PROMPT_MS = 1000;
@@ -13,7 +13,7 @@ const PROMPT_MS = 1000;
 export interface LookupBounds {
   /** Look-ups at a time, 1 up. Default: 24. */
   readonly most?: number;
-  /** Those of names that are not known to resolve promptly, 1 up. Default: 16. */
+  /** Look-ups at a time of names that are not known to resolve promptly, 1 up. Default: 16. */
   readonly mostDoubtful?: number;
   /** Ms within which a name resolves promptly, 0 up. Default: 1000. */
   readonly promptMs?: number;

@@ -15,7 +15,7 @@ const SETTLING = 2;
 /** The part of the sessions let go that must have come again. */
 const PART = 0.75;
 
-/** Looks at how many sessions have ended since those that waited were turned away; with nothing new in three, that was all. */
+/** Looks at how many sessions have ended since the waiting ones were turned away; with nothing new in three, that was all. */
 const LOOKS = 20;
 const LOOKS_IN_VAIN = 3;
 /** The part of the other sessions that must have ended then. */
@@ -113,7 +113,7 @@ export class LoopTrial {
     this.#running = false;
   }
 
-  /** Turns away who waits, and looks whether the sessions before end because of that. */
+  /** Turns the waiting sessions away, and looks whether earlier sessions end because of that. */
   async #endsWithTheLast(): Promise<boolean> {
     let [others, atFirst] = [0, 0];
     for (const [tunnel, { sessions, waiting }] of this.#suspects) {

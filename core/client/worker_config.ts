@@ -105,7 +105,7 @@ export interface GateMessage {
 
 /**
  * What a gate does: it admits no session, only the sessions that wait, every session, or no session for a time. "turn_away"
- * is "hold" for those that come, and "bar" for those that wait.
+ * is "hold" for sessions that come, and "bar" for sessions that wait.
  */
 export type GateStep = "hold" | "release" | "turn_away" | "open" | "bar";
 

@@ -88,7 +88,7 @@ export function readToken(text: string): string {
   if (/^(?:export\s+)?CPROXY_TOKEN=/.test(token)) {
     throw new UnexpectedValueError("the token alone", "CPROXY_TOKEN= in front of it");
   }
-  // also those that a word processor makes of them
+  // also the kinds that a word processor makes
   if (/^(["']).*\1$|^[\u2018\u201c\u201e].*[\u2018\u2019\u201c\u201d]$/.test(token)) {
     throw new UnexpectedValueError("a token without quotes", "one in quotes");
   }

@@ -22,7 +22,7 @@ interface Lane {
 /** See the file's head. One thread. A lane is made once and kept. */
 export class TaskLanes {
   readonly #lanes: (Lane | undefined)[] = [];
-  /** Those that have tasks. */
+  /** The lanes that have tasks. */
   readonly #busy: Lane[] = [];
   #turn = 0;
   #length = 0;

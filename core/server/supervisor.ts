@@ -47,7 +47,7 @@ export async function runServer(config: ServerConfig): Promise<void> {
   // one port may be both
   const isOne = config.ctlPort === config.proxyPort && config.ctlPort !== 0;
   const proxyListener = isOne ? ctlListener : openListener(withPort(bind, config.proxyPort), "proxy_port");
-  // after the two ports, whose mistakes are those of bind
+  // after the two ports, which find a mistake in bind by its own name
   const rules = await Promise.all(grants.map(portRules));
   const ctlAddress = localAddress(ctlListener)!;
   const proxyAddress = localAddress(proxyListener)!;

@@ -1,4 +1,4 @@
-// What the clients of one token may make the server hold, so that there is something left for those of another one. It
+// What the clients of one token may make the server hold, so that there is something left for the clients of another. It
 // knows no socket.
 import { type ConnectionCounts, Held, type PortPlace } from "./connection_counts.ts";
 

@@ -28,7 +28,7 @@ import {
   type SuspectReport,
 } from "../worker_config.ts";
 
-/** Ms for visitors whom the server lets in before it hears that the tunnels are closed. */
+/** Ms for visitors that the server lets in before it hears that the tunnels are closed. */
 const DRAIN_GRACE_MS = 300;
 
 class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
@@ -38,7 +38,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   readonly #dialer: ProxyDialer;
   readonly #notices: ClientNotices;
   readonly #idleConnectors: LocalConnector[] = [];
-  /** ProxyConns of the present ctl_conn. Those of a former one go on unnamed until their session ends. */
+  /** ProxyConns of the present ctl_conn. ProxyConns of a former one go on unnamed until their session ends. */
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
   readonly #targets: LocalTargets;
   readonly #loops: LoopWatch;

@@ -1,4 +1,4 @@
-// Whether one more PublicConn may come in, by the rules on numbers of connections: the server's, and those of a grant.
+// Whether one more PublicConn may come in, by the rules on numbers of connections: the server's, and a grant's.
 import type { LogLimit } from "../../reactor/log_limit.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
 import type { ConnectionCounts, PortPlace } from "../connection_counts.ts";

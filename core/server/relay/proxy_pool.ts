@@ -188,7 +188,7 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     this.#ask();
   }
 
-  /** Those that have come before it may be used now. */
+  /** ProxyConns that have come before it may be used now. */
   onNoticesUp(lane: number): void {
     for (let proxy = this.#early.first; proxy !== null;) {
       const next: ServerProxyConn | null = proxy.after;

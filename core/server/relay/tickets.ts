@@ -43,7 +43,7 @@ export class Tickets<Holder extends TicketHolder> implements Swept {
   readonly #relays: number;
   readonly #sweep: Sweep;
   readonly #send: (control: ControlId, proxy: ProxyId, notices: boolean, ticket: Ticket) => void;
-  /** Oldest first. Those of a client that has gone stay until they expire. */
+  /** Oldest first. Tickets of a client that has gone stay until they expire. */
   readonly #issued = new Map<ProxyId, Issued<Holder>>();
   #last = 0;
 

@@ -2,7 +2,7 @@
 import { type Linked, LinkedList } from "../../reactor/linked_list.ts";
 import type { PublicConn } from "./public_conn.ts";
 
-/** Those of one tunnel, in the order of coming. */
+/** The PublicConns of one tunnel, in the order of coming. */
 class TunnelQueue implements Linked<TunnelQueue> {
   list: LinkedList<TunnelQueue> | null = null;
   before: TunnelQueue | null = null;
