@@ -9,6 +9,8 @@ import type { ClientProxyConn, ClientProxyNotices } from "./client_proxy_conn.ts
 
 /** Ms within which the server asks again for a notice connection that has never come: it waits for 10 s, and looks now and then. */
 const ASKED_AGAIN_MS = 15_000;
+/** Ms within which no server in order closes one: what it has no use for stays for 10 s. */
+const EARLY_MS = 8000;
 
 /** See the file's head. One thread. */
 export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
@@ -16,6 +18,8 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
   readonly #proxies: ReadonlyMap<ProxyId, ClientProxyConn>;
   /** By the server's relay Worker at the other end. */
   readonly #conns = new Map<number, NoticeConn>();
+  /** A session has begun since the login: the connections do reach the server. */
+  #hasServed = false;
   /** How the last one ended, by the same Worker, if no notice had come on it yet; and when it began. */
   readonly #unheard = new Map<number, { readonly reason: string; readonly since: number }>();
 
@@ -68,16 +72,22 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
    */
   add(id: ProxyId, worker: number, socket: StreamSocket): string | null {
     const former = this.#conns.get(worker);
+    const still = former?.hasHeard === false ? { reason: "nothing comes back", since: former.since } : undefined;
+    const lost = former === undefined ? this.#unheard.get(worker) : still;
     // the server has lost it, and with it perhaps notices from here
     if (former !== undefined) {
       former.close();
-      this.onNoticesClosed(former, "nothing comes back");
+      this.onNoticesClosed(former, "");
     }
-    const unheard = this.#unheard.get(worker);
     this.#unheard.delete(worker);
     this.#conns.set(worker, new NoticeConn(this.#around, id, socket, this));
-    const isAskedAgain = unheard !== undefined && this.#around.loop.now - unheard.since < ASKED_AGAIN_MS;
-    return isAskedAgain ? unheard.reason : null;
+    if (lost === undefined || this.#hasServed) return null;
+    return this.#around.loop.now - lost.since < ASKED_AGAIN_MS ? lost.reason : null;
+  }
+
+  /** A session begins. */
+  noteSession(): void {
+    this.#hasServed = true;
   }
 
   /** A notice of the server. */
@@ -100,7 +110,8 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
     for (const [worker, present] of this.#conns) {
       if (present !== conn) continue;
       this.#conns.delete(worker);
-      if (!conn.hasHeard) this.#unheard.set(worker, { reason, since: conn.since });
+      const isEarly = this.#around.loop.now - conn.since < EARLY_MS;
+      if (!conn.hasHeard && isEarly) this.#unheard.set(worker, { reason, since: conn.since });
       for (const proxy of [...this.#proxies.values()]) {
         if (proxy.worker === worker) proxy.orphan();
       }
@@ -112,5 +123,6 @@ export class ClientNotices implements ClientProxyNotices, NoticeConnEvents {
     for (const conn of this.#conns.values()) conn.close();
     this.#conns.clear();
     this.#unheard.clear();
+    this.#hasServed = false;
   }
 }

@@ -114,6 +114,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   rowOf(tunnel: TunnelNo): TunnelRow {
+    this.#notices.noteSession();
     return rowOfTunnel(tunnel <= this.#targets.length ? tunnel : 0);
   }
 
