@@ -109,9 +109,20 @@ export function lastAddress(): SocketAddress {
   return storedAddress(addressBytes.slice(0, length));
 }
 
-/** The IP that {@linkcode accept} just stored, as `readIp` writes it; nothing is allocated. */
+/** The IP that {@linkcode accept} or {@linkcode findLocalAddress} just stored, as `readIp` writes it; nothing is allocated. */
 export function readLastIp(ip: Int32Array): void {
   readIp(addressBytes, ip);
+}
+
+/** The port that {@linkcode accept} or {@linkcode findLocalAddress} just stored. */
+export function lastPort(): number {
+  return (addressBytes[2] << 8) | addressBytes[3];
+}
+
+/** Stores the local address of an IP socket for {@linkcode readLastIp} and {@linkcode lastPort}; false if it has none. */
+export function findLocalAddress(fd: Descriptor): boolean {
+  addressLength[0] = MAX_ADDRESS;
+  return libc.getsockname(fd, addressBytes, addressLength) === 0;
 }
 
 /** The local address of a socket, or null when it has none. */

@@ -24,7 +24,7 @@ import type { Notices } from "../core/relay/proxy_conn.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { assertSameBytes, noise } from "./support/bytes.ts";
 import { accepted, listenSomewhere, type Peer, type Stage, testOnStage } from "./support/stage.ts";
-import { targetAt } from "./support/targets.ts";
+import { noLoops, targetAt } from "./support/targets.ts";
 import { quietSurroundings } from "./support/surroundings.ts";
 
 /** The tunnel whose sessions these are. */
@@ -49,10 +49,12 @@ class Scene {
     this.#pipes = new PipePool();
     ({ fd: this.#listener, address: this.#address } = listenSomewhere());
     const owner: ClientProxyOwner & Notices = {
-      borrowConnector: () => new LocalConnector(stage.loop),
+      borrowConnector: () => new LocalConnector(stage.loop, noLoops()),
       returnConnector() {},
       // tunnel 1 is there, tunnel 2 has no LocalServer, and there is no other
       targetOf: (tunnel) => targetAt(tunnel === 1 ? [this.#address] : tunnel === 2 ? [nobody()] : []),
+      // a visitor's hash is its depth here
+      depthOf: (visitor) => visitor,
       rowOf: (tunnel) => tunnel as number as TunnelRow,
       free: (_proxy, session) => this.told.push(`free ${session}`),
       shutdownPeer: (_proxy, session, total) => this.told.push(`end ${session} ${total}`),
@@ -67,9 +69,9 @@ class Scene {
   }
 
   /** The server starts a session. After one turn its LocalServer is asked, after two it may have been heard. */
-  start(session: number, { tunnel = 1, flags = 0, turns = 2 } = {}): void {
+  start(session: number, { tunnel = 1, flags = 0, visitor = 0, turns = 2 } = {}): void {
     const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-    encodeStartReq(frame, sessionNo(session), tunnelNo(tunnel), flags);
+    encodeStartReq(frame, sessionNo(session), tunnelNo(tunnel), flags, visitor);
     this.far.sendAll(new Uint8Array(frame.buffer));
     this.stage.step(turns);
   }
@@ -210,7 +212,7 @@ testClient("ten megabytes each way arrive byte for byte", (s, stage) => {
 
 testClient("the start may come byte by byte, and the payload behind it is not touched before", (s, stage) => {
   const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
-  encodeStartReq(frame, sessionNo(1), tunnelNo(1), 0);
+  encodeStartReq(frame, sessionNo(1), tunnelNo(1), 0, 0);
   for (const byte of new Uint8Array(frame.buffer)) {
     assertEquals(s.conn.state, "idle");
     s.far.sendAll(Uint8Array.of(byte));
@@ -231,6 +233,16 @@ testClient("a server that asks is answered at once, before there is a LocalConn"
   s.stage.step(2);
   assertEquals(s.response().status, START_CONNECTED);
   assertEquals(s.far.text(), "hello");
+});
+
+testClient("a session whose visitor comes through eight LocalConns of this client is refused", (s, stage) => {
+  s.start(1, { visitor: 8 });
+  assertEquals(s.response().status, START_REFUSED);
+  assert(s.isQuiet());
+  s.conn.onResetPeer(sessionNo(1), 0);
+  stage.until(() => s.conn.state === "idle", "the session is settled");
+  s.start(2, { visitor: 7 });
+  s.local();
 });
 
 for (const tunnel of [2, 3]) {

@@ -18,7 +18,7 @@ import {
   type Stage,
   testOnStage,
 } from "./support/stage.ts";
-import { targetAt } from "./support/targets.ts";
+import { noLoops, targetAt } from "./support/targets.ts";
 
 /** A connector, and how its last attempt went. */
 class Attempt {
@@ -29,7 +29,7 @@ class Attempt {
 
   constructor(stage: Stage) {
     this.#stage = stage;
-    this.connector = new LocalConnector(stage.loop);
+    this.connector = new LocalConnector(stage.loop, noLoops());
   }
 
   /** Starts an attempt. */
@@ -39,7 +39,7 @@ class Attempt {
 
   /** Starts an attempt whose addresses may still have to be asked for. */
   startTo(target: LocalTarget): void {
-    this.connector.start(target, {
+    this.connector.start(target, 0, {
       onLocalConnected: (socket) => {
         this.socket = socket;
         this.outcomes.push("connected");

@@ -30,12 +30,20 @@ const view = new DataView(frame.buffer);
 
 Deno.test("StartProxyConnReq comes back as it went, whatever was in the buffer before", () => {
   const into = newStartReq();
-  fc.assert(fc.property(u32, fc.integer({ min: 1, max: 65535 }), fc.boolean(), (session, tunnel, ask) => {
-    frame.fill(0xee);
-    encodeStartReq(view, sessionNo(session), tunnelNo(tunnel), ask ? START_ASK : 0);
-    decodeStartReq(view, into);
-    assertEquals(into, { session: sessionNo(session), tunnel: tunnelNo(tunnel), ask });
-  }));
+  fc.assert(
+    fc.property(
+      u32,
+      fc.integer({ min: 1, max: 65535 }),
+      fc.boolean(),
+      fc.integer(),
+      (session, tunnel, ask, visitor) => {
+        frame.fill(0xee);
+        encodeStartReq(view, sessionNo(session), tunnelNo(tunnel), ask ? START_ASK : 0, visitor);
+        decodeStartReq(view, into);
+        assertEquals(into, { session: sessionNo(session), tunnel: tunnelNo(tunnel), ask, visitor });
+      },
+    ),
+  );
 });
 
 Deno.test("StartProxyConnRsp comes back as it went, whatever was in the buffer before", () => {
@@ -51,8 +59,8 @@ Deno.test("StartProxyConnRsp comes back as it went, whatever was in the buffer b
 });
 
 Deno.test("A single wrong byte outside the numbers of a frame on a ProxyConn is a ProtocolError", () => {
-  for (const at of [0, 1, 2, 3, 4, 5, 12, 13, 14, 15]) {
-    encodeStartReq(view, sessionNo(1), tunnelNo(1), 0);
+  for (const at of [0, 1, 2, 3, 4, 5]) {
+    encodeStartReq(view, sessionNo(1), tunnelNo(1), 0, 0);
     frame[at] ^= 0x80;
     assertThrows(() => decodeStartReq(view, newStartReq()), ProtocolError);
   }
@@ -64,10 +72,10 @@ Deno.test("A single wrong byte outside the numbers of a frame on a ProxyConn is 
 });
 
 Deno.test("Session 0 and tunnel 0 start nothing", () => {
-  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0);
+  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0, 0);
   view.setUint32(8, 0);
   assertThrows(() => decodeStartReq(view, newStartReq()), ProtocolError, "session 0");
-  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0);
+  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0, 0);
   view.setUint16(6, 0);
   assertThrows(() => decodeStartReq(view, newStartReq()), ProtocolError, "tunnel 0");
   encodeStartRsp(view, sessionNo(1), START_CONNECTED);
@@ -76,7 +84,7 @@ Deno.test("Session 0 and tunnel 0 start nothing", () => {
 });
 
 Deno.test("A request is no response, nor the other way round", () => {
-  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0);
+  encodeStartReq(view, sessionNo(1), tunnelNo(1), 0, 0);
   assertThrows(() => decodeStartRsp(view, newStartRsp()), ProtocolError, "Expected StartProxyConnRsp");
   encodeStartRsp(view, sessionNo(1), START_CONNECTED);
   assertThrows(() => decodeStartReq(view, newStartReq()), ProtocolError, "Expected StartProxyConnReq");

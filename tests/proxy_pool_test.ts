@@ -44,6 +44,7 @@ const GRANT = 3;
 /** The pool's relay Worker, of so many; and how many the client has. */
 const [INDEX, RELAYS, WORKERS] = [1, 2, 6];
 const PLACE = portPlaceOf(GRANT, 9000);
+const VISITOR = -77;
 
 const MOST_DEAD = 20_000;
 /** Fewer than the loop takes. */
@@ -187,6 +188,7 @@ class Scene {
       tunnel,
       1 as TunnelRow,
       PLACE,
+      VISITOR,
       this.stage.loop.now,
       this.pool,
       (change) => this.waiting += change,
@@ -281,7 +283,7 @@ testPool("a PublicConn is served at once by an idle ProxyConn, and another one i
   const { far } = s.arrive();
   assertEquals(s.tickets.length, 0);
   s.visit(5);
-  assertEquals(s.start(far), { session: 1 as SessionNo, tunnel: 5 as TunnelNo, ask: false });
+  assertEquals(s.start(far), { session: 1 as SessionNo, tunnel: 5 as TunnelNo, ask: false, visitor: VISITOR });
   assertEquals(s.tickets.length, 1);
 });
 

@@ -11,12 +11,14 @@ import {
   readProxyConn,
   readPublicConn,
   readServerUp,
+  readTunnelPort,
   sendClientUp,
   sendControlLost,
   sendNeedProxy,
   sendProxyConn,
   sendPublicConn,
   sendServerUp,
+  sendTunnelPort,
 } from "../core/relay/records.ts";
 import {
   type ListenRangeRecord,
@@ -61,8 +63,8 @@ function through<T>(send: (mailbox: Mailbox) => void, read: (words: Int32Array, 
 
 Deno.test("what a connection is handed over with arrives", () => {
   assertEquals(
-    through((mailbox) => sendPublicConn(mailbox, TO, fd, control, tunnel, row, 3), readPublicConn),
-    { fd, control, tunnel, row, place: 3 },
+    through((mailbox) => sendPublicConn(mailbox, TO, fd, control, tunnel, row, 3, -7), readPublicConn),
+    { fd, control, tunnel, row, place: 3, visitor: -7 },
   );
   assertEquals(
     through((mailbox) => sendProxyConn(mailbox, TO, fd, proxy, ticket), readProxyConn),
@@ -82,6 +84,10 @@ Deno.test("what is told of a ctl_conn arrives", () => {
   assertEquals(
     through((mailbox) => sendServerUp(mailbox, TO, 2, 65_535), readServerUp),
     { address: 2, proxyPort: 65_535 },
+  );
+  assertEquals(
+    through((mailbox) => sendTunnelPort(mailbox, TO, tunnel, 65535, true), readTunnelPort),
+    { tunnel, port: 65535, here: true },
   );
   assertEquals(through((mailbox) => sendControlLost(mailbox, TO, control), readControlLost), control);
 });

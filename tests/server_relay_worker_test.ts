@@ -103,7 +103,7 @@ class Scene {
 
   /** A PublicConn. */
   visit(control: ControlId, row: TunnelRow, place: PortPlace): Peer {
-    return this.#hand((fd) => sendPublicConn(this.acceptor, FIRST_RELAY, fd, control, 1 as TunnelNo, row, place));
+    return this.#hand((fd) => sendPublicConn(this.acceptor, FIRST_RELAY, fd, control, 1 as TunnelNo, row, place, 0));
   }
 
   /** The client's ctl_conn is there. */

@@ -19,14 +19,24 @@ class Client {
   readonly map: TunnelMap;
   readonly lines: string[] = [];
   readonly shown: string[] = [];
+  readonly ports: string[] = [];
   readonly #stage: Stage;
   #conn: CtlConn | null = null;
 
   constructor(stage: Stage, plans = PLANS, serverHost = "server.example") {
     this.#stage = stage;
-    this.map = new TunnelMap(stage.loop, plans, serverHost, (level, message, fields) => {
-      this.lines.push([level, message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
-    }, (no, up, { public: address }) => this.shown.push(`${no} ${up ? "up" : "down"} ${address}`));
+    this.map = new TunnelMap(
+      stage.loop,
+      plans,
+      serverHost,
+      (level, message, fields) => {
+        this.lines.push([level, message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
+      },
+      (no, up, { public: address }) => this.shown.push(`${no} ${up ? "up" : "down"} ${address}`),
+      (no, port, here) => {
+        this.ports.push(`${no} ${port}${here ? " here" : ""}`);
+      },
+    );
   }
 
   /** A login has succeeded; the test is the server. */
@@ -93,6 +103,17 @@ testClient("a tunnel is shown when it comes up and when it goes down, once each"
     "2 down server.example:40000",
     "1 down server.example:8000",
   ]);
+});
+
+testClient("ports are told, with whether they are open at the address of the ctl_conn", (client) => {
+  client.connect();
+  client.up(1, 8000);
+  client.up(2, 40_000, "192.0.2.9");
+  client.map.onClosed({ type: "CloseTunnel", tunnel: tunnelNo(2), reason: "maintenance" });
+  client.disconnect();
+  client.connect();
+  client.up(1, 8000, "127.0.0.1");
+  assertEquals(client.ports, ["1 8000 here", "2 40000", "2 0", "1 8000 here"]);
 });
 
 testOnStage("an IPv6 address is put in brackets", (stage) => {

@@ -11,7 +11,7 @@ const writer = new NoticeWriter();
 const reader = new NoticeReader();
 
 Deno.bench("StartProxyConnReq: encode and decode", () => {
-  encodeStartReq(frame, session, tunnel, 0);
+  encodeStartReq(frame, session, tunnel, 0, 1);
   decodeStartReq(frame, req);
 });
 

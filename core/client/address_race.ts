@@ -22,6 +22,10 @@ export interface AddressRaceEvents {
   onRaceWon(socket: StreamSocket, address: SocketAddress): void;
   /** No address is left; {@linkcode AddressRace.errors} says why. */
   onRaceLost(): void;
+  /** A connection to an address is about to begin. {@linkcode onAddressBegun} follows at once. */
+  onAddressBegins?(address: SocketAddress): void;
+  /** It has begun and has an address of its own, or has failed (null). */
+  onAddressBegun?(address: SocketAddress, fd: Descriptor | null): void;
   /**
    * One address failed. The owner says whether that ends the race, in silence; then the socket, if there was one, is the
    * owner's.
@@ -121,7 +125,9 @@ export class AddressRace implements Task, TimerTarget {
       if (this.#underWay === MOST && !this.#makeRoom()) return;
       const place = this.#begun.length;
       const address = this.#addresses[place];
+      this.#events.onAddressBegins?.(address);
       const begun = beginConnect(this.#loop, address, this, this.#prepareFor?.(address));
+      this.#events.onAddressBegun?.(address, typeof begun === "number" ? null : begun.fd);
       this.#begun.push(this.#loop.now);
       if (typeof begun !== "number") {
         this.errors.push(0);

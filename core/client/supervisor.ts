@@ -7,20 +7,18 @@ import type { WorkerSpec } from "../reactor/worker_group.ts";
 import { RelayCounters } from "../relay/counters.ts";
 import { takeDescriptors } from "../supervisor/descriptors.ts";
 import { Program } from "../supervisor/program.ts";
-import { LoopTrial } from "./loop_trial.ts";
 import { fixedAddresses, Names } from "./names.ts";
+import { allocateLoopTable } from "./loop_table.ts";
 import type { Meaning } from "./remembered_name.ts";
 import {
   CONTROL,
   type ControlConfig,
   FIRST_RELAY,
-  type GateMessage,
   type LocalConfig,
   postedAddresses,
   type RelayConfig,
   type ResolvedMessage,
   type ResolveReport,
-  type SuspectReport,
 } from "./worker_config.ts";
 
 /**
@@ -36,6 +34,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
   });
   warnOfAbsentSockets(config);
   const counters = new RelayCounters(relays.length, locals.length + 1);
+  const loopTable = allocateLoopTable();
   const names = new Names(config);
   const { connections, pipes } = takeDescriptors(FIRST_RELAY + relays.length, relays.length);
   const program = new Program({
@@ -59,6 +58,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
           relays: relays.length,
           locals,
           counters: counters.memory,
+          loopTable,
           bufferLimit: config.bufferLimit,
           halfCloseTimeoutMs: config.halfCloseTimeoutMs,
           pipes,
@@ -68,14 +68,12 @@ export async function runClient(config: ClientConfig): Promise<void> {
       })),
     ],
     onReport(_worker, report) {
-      const asked = report as ResolveReport | SuspectReport;
+      const asked = report as ResolveReport;
       switch (asked.kind) {
         case "resolve-server":
           return void answerServer();
         case "resolve-local":
           return void names.local(asked.tunnel).then((meaning) => answer(asked.tunnel, meaning, relays));
-        case "suspect-loop":
-          return loops.suspect(asked.tunnel);
         default:
           asked satisfies never;
           throw new Error("A Worker reports something unknown");
@@ -95,19 +93,6 @@ export async function runClient(config: ClientConfig): Promise<void> {
     // the control Worker last: what it then tells the others refers to these addresses
     answer("server", meaning, [...relays, CONTROL]);
   };
-  const loops = new LoopTrial(counters, {
-    tell(tunnel, step) {
-      for (const relay of relays) program.post(relay, { kind: "gate", tunnel, step } satisfies GateMessage);
-    },
-    onLoop(tunnel) {
-      const { name, localServer } = config.tunnels[tunnel];
-      const local = formatEndpoint(localServer);
-      log("error", "Local service leads back to this tunnel's own public port; its visitors are refused", {
-        name,
-        local,
-      });
-    },
-  });
   void names.check((tunnel, reason) => {
     const { name, localServer } = config.tunnels[tunnel];
     log("warning", "Local service cannot be resolved", { name, local: formatEndpoint(localServer), reason });

@@ -61,6 +61,8 @@ export interface RelayConfig {
   readonly locals: readonly LocalConfig[];
   /** Memory of the counters, which have one row more than there are tunnels. */
   readonly counters: SharedArrayBuffer;
+  /** Memory of the LoopTable. */
+  readonly loopTable: SharedArrayBuffer;
   /** What may wait in one direction of a connection, in bytes; null for what the kernel chooses. */
   readonly bufferLimit: number | null;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
@@ -84,30 +86,6 @@ export function rowOfTunnel(tunnel: number): TunnelRow {
 export type ResolveReport =
   | { readonly kind: "resolve-server" }
   | { readonly kind: "resolve-local"; /** The tunnel's place in the list of tunnels. */ readonly tunnel: number };
-
-/** A relay Worker tells the supervisor that a tunnel may lead back to itself, see `loop_watch.ts`. */
-export interface SuspectReport {
-  /** Tells reports apart. */
-  readonly kind: "suspect-loop";
-  /** The tunnel's place in the list of tunnels. */
-  readonly tunnel: number;
-}
-
-/** What the supervisor tells the relay Workers about the gate of a tunnel. */
-export interface GateMessage {
-  /** Tells messages apart. */
-  readonly kind: "gate";
-  /** The tunnel's place in the list of tunnels. */
-  readonly tunnel: number;
-  /** What the gate does. */
-  readonly step: GateStep;
-}
-
-/**
- * What a gate does: it admits no session, only the sessions that wait, every session, or no session for a time. "turn_away"
- * is "hold" for sessions that come, and "bar" for sessions that wait.
- */
-export type GateStep = "hold" | "release" | "turn_away" | "open" | "bar";
 
 /** An address as it is posted: messages are JSON, so it is the numbers of its bytes. */
 export type PostedAddress = readonly number[];

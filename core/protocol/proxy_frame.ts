@@ -118,6 +118,8 @@ export interface StartReq {
   tunnel: TunnelNo;
   /** Whether START_ASK is set. */
   ask: boolean;
+  /** Who its PublicClient is, as `visitorHash` makes it; 0 for unknown. */
+  visitor: number;
 }
 
 /** What decodeStartRsp fills in; make one per Worker with newStartRsp and use it again. */
@@ -128,12 +130,12 @@ export interface StartRsp {
   status: StartStatus;
 }
 
-// Bytes after the length field: type, u8, u16, u32 session, u32 reserved.
+// Bytes after the length field: type, u8, u16, u32 session, u32 visitor or reserved.
 const LENGTH = PROXY_FRAME_BYTES - 4;
 
 /** A StartReq to decode into; its numbers are 0, which name nothing. */
 export function newStartReq(): StartReq {
-  return { session: 0 as SessionNo, tunnel: 0 as TunnelNo, ask: false };
+  return { session: 0 as SessionNo, tunnel: 0 as TunnelNo, ask: false, visitor: 0 };
 }
 
 /** A StartRsp to decode into; its session is 0, which names nothing. */
@@ -141,14 +143,20 @@ export function newStartRsp(): StartRsp {
   return { session: 0 as SessionNo, status: START_REFUSED };
 }
 
-/** Writes StartProxyConnReq into the first 16 bytes of `view`; `flags` is 0 or START_ASK. */
-export function encodeStartReq(view: DataView, session: SessionNo, tunnel: TunnelNo, flags: number): void {
-  encode(view, PROXY_TYPE_CODE.StartProxyConnReq, flags, tunnel, session);
+/** Writes StartProxyConnReq into the first 16 bytes of `view`; `flags` is 0 or START_ASK, `visitor` a hash or 0. */
+export function encodeStartReq(
+  view: DataView,
+  session: SessionNo,
+  tunnel: TunnelNo,
+  flags: number,
+  visitor: number,
+): void {
+  encode(view, PROXY_TYPE_CODE.StartProxyConnReq, flags, tunnel, session, visitor);
 }
 
 /** Writes StartProxyConnRsp into the first 16 bytes of `view`. */
 export function encodeStartRsp(view: DataView, session: SessionNo, status: StartStatus): void {
-  encode(view, PROXY_TYPE_CODE.StartProxyConnRsp, status, 0, session);
+  encode(view, PROXY_TYPE_CODE.StartProxyConnRsp, status, 0, session, 0);
 }
 
 /**
@@ -164,6 +172,7 @@ export function decodeStartReq(view: DataView, into: StartReq): void {
   into.session = view.getUint32(8) as SessionNo;
   into.tunnel = tunnel as TunnelNo;
   into.ask = flags === START_ASK;
+  into.visitor = view.getInt32(12);
 }
 
 /**
@@ -174,18 +183,27 @@ export function decodeStartRsp(view: DataView, into: StartRsp): void {
   expectFrame(view, PROXY_TYPE_CODE.StartProxyConnRsp, "StartProxyConnRsp");
   const status = view.getUint8(5);
   if (status > START_ALIVE) throw new ProtocolError(`StartProxyConnRsp with unknown status "${status}"`);
-  if (view.getUint16(6) !== 0) throw new ProtocolError("StartProxyConnRsp with a reserved field that is not 0");
+  if (view.getUint16(6) !== 0 || view.getUint32(12) !== 0) {
+    throw new ProtocolError("StartProxyConnRsp with a reserved field that is not 0");
+  }
   into.session = view.getUint32(8) as SessionNo;
   into.status = status as StartStatus;
 }
 
-function encode(view: DataView, code: number, small: number, middle: number, session: number): void {
+function encode(
+  view: DataView,
+  code: number,
+  small: number,
+  middle: number,
+  session: number,
+  last: number,
+): void {
   view.setUint32(0, LENGTH);
   view.setUint8(4, code);
   view.setUint8(5, small);
   view.setUint16(6, middle);
   view.setUint32(8, session);
-  view.setUint32(12, 0);
+  view.setInt32(12, last);
 }
 
 function expectFrame(view: DataView, code: number, name: string): void {
@@ -193,5 +211,4 @@ function expectFrame(view: DataView, code: number, name: string): void {
     throw new ProtocolError(`Expected ${name} on a ProxyConn and got something else`);
   }
   if (view.getUint32(8) === 0) throw new ProtocolError(`${name} for the session 0`);
-  if (view.getUint32(12) !== 0) throw new ProtocolError(`${name} with a reserved field that is not 0`);
 }

@@ -30,6 +30,8 @@ export const RecordKind = {
   UNLISTENED: 10,
   /** server relay -> control: see {@linkcode sendBadTicket}. */
   BAD_TICKET: 11,
+  /** client control -> relay: see {@linkcode sendTunnelPort}. */
+  TUNNEL_PORT: 12,
 } as const;
 
 /** The control in records of a client, whose Workers know only one. */
@@ -62,6 +64,8 @@ export interface PublicConnRecord {
   row: TunnelRow;
   /** The grant of the client and the public port, as the server's connection counts number them. */
   place: number;
+  /** Who it is, as `visitorHash` makes it. */
+  visitor: number;
 }
 
 const publicConn = {} as PublicConnRecord;
@@ -75,8 +79,9 @@ export function sendPublicConn(
   tunnel: TunnelNo,
   row: TunnelRow,
   place: number,
+  visitor: number,
 ): void {
-  mailbox.send(to, RecordKind.PUBLIC_CONN, fd, control, tunnel, row, place);
+  mailbox.send(to, RecordKind.PUBLIC_CONN, fd, control, tunnel, row, place, visitor);
 }
 
 /** Reads what {@linkcode sendPublicConn} has sent. */
@@ -86,6 +91,7 @@ export function readPublicConn(words: Int32Array, at: number): Readonly<PublicCo
   publicConn.tunnel = words[at + 3] as TunnelNo;
   publicConn.row = words[at + 4] as TunnelRow;
   publicConn.place = words[at + 5];
+  publicConn.visitor = words[at + 6];
   return publicConn;
 }
 
@@ -179,6 +185,31 @@ export function sendControlLost(mailbox: Mailbox, to: number, control: ControlId
 /** Reads what {@linkcode sendControlLost} has sent. */
 export function readControlLost(words: Int32Array, at: number): ControlId {
   return idAt(words, at + 1);
+}
+
+/** On the client: a tunnel's public port. */
+export interface TunnelPortRecord {
+  /** The tunnel. */
+  tunnel: TunnelNo;
+  /** Its port; 0 when it has none any more. */
+  port: number;
+  /** Whether it is open at the address at which the client has reached the server. */
+  here: boolean;
+}
+
+const tunnelPort = {} as TunnelPortRecord;
+
+/** Tells a relay Worker of the client which public port a tunnel has. */
+export function sendTunnelPort(mailbox: Mailbox, to: number, tunnel: TunnelNo, port: number, here: boolean): void {
+  mailbox.send(to, RecordKind.TUNNEL_PORT, tunnel, port, here ? 1 : 0);
+}
+
+/** Reads what {@linkcode sendTunnelPort} has sent. */
+export function readTunnelPort(words: Int32Array, at: number): Readonly<TunnelPortRecord> {
+  tunnelPort.tunnel = words[at + 1] as TunnelNo;
+  tunnelPort.port = words[at + 2];
+  tunnelPort.here = words[at + 3] === 1;
+  return tunnelPort;
 }
 
 /** A ProxyConn is asked for, or a notice connection. */

@@ -51,16 +51,10 @@ Deno.test("five thousand connections that stand still cost little, disturb nobod
     const visitors: Peer[] = [];
     const services: Peer[] = [];
     try {
-      const connected = async () => {
-        while (visitors.length < CONNECTIONS) {
-          visitors.push(...await connectCrowd(tunnels.public.get("crowd")!, BATCH));
-        }
-      };
-      // side by side: visitors who come whenever the service has accepted one, and whom it says nothing, would look like a loop
-      const accepted = async () => {
-        while (services.length < CONNECTIONS) services.push(...await service.accept(1));
-      };
-      await Promise.all([connected(), accepted()]);
+      while (visitors.length < CONNECTIONS) {
+        visitors.push(...await connectCrowd(tunnels.public.get("crowd")!, BATCH));
+        services.push(...await service.accept(BATCH));
+      }
       programs.forEach((program, i) => {
         const each = (memoryOf(program) - before[i]) / CONNECTIONS;
         assert(each < MOST_PER_CONNECTION, `A connection costs the ${program.name} ${Math.round(each)} bytes`);

@@ -11,11 +11,8 @@ export class Forwarder implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   #frozen: PromiseWithResolvers<void> | null = null;
 
-  readonly #passesResets: boolean;
-
-  /** Starts to forward to the port `target` of `hostname`; resets are passed on or, as if they were lost, not. */
-  constructor(target: number, hostname = "127.0.0.1", { passesResets = false } = {}) {
-    this.#passesResets = passesResets;
+  /** Starts to forward to the port `target` of `hostname`. */
+  constructor(target: number, hostname = "127.0.0.1") {
     this.port = this.#listener.addr.port;
     this.#accepting = this.#accept(target, hostname);
   }
@@ -44,7 +41,6 @@ export class Forwarder implements AsyncDisposable {
       await to.closeWrite();
     } catch {
       // cut, or an end has gone
-      if (this.#passesResets && this.#conns.delete(to)) resetConn(to);
     }
   }
 

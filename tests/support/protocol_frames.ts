@@ -46,7 +46,7 @@ export function encodeAny(name: string, fields: Fields): Uint8Array {
     case "ProxyMetaSet":
       return encodePreambleAndMeta(0, fields.proxy as ProxyId, ticketFromHex(fields.ticket)).slice(PREAMBLE_BYTES);
     case "StartProxyConnReq":
-      encodeStartReq(start, session, fields.tunnel as TunnelNo, fields.flags as number);
+      encodeStartReq(start, session, fields.tunnel as TunnelNo, fields.flags as number, fields.visitor as number);
       return new Uint8Array(start.buffer);
     case "StartProxyConnRsp":
       encodeStartRsp(start, session, fields.status as StartStatus);
@@ -74,7 +74,7 @@ export function decodeAny(name: string, bytes: Uint8Array): Fields {
     case "StartProxyConnReq": {
       const req = newStartReq();
       decodeStartReq(view, req);
-      return { flags: req.ask ? START_ASK : 0, tunnel: req.tunnel, session: req.session };
+      return { flags: req.ask ? START_ASK : 0, tunnel: req.tunnel, session: req.session, visitor: req.visitor >>> 0 };
     }
     case "StartProxyConnRsp": {
       const rsp = newStartRsp();

@@ -66,7 +66,7 @@ export class RelayingSession {
     this.user = visitor.peer;
     stage.step(2);
     const visits = { serve() {}, onUnservedClosed() {} };
-    this.conn.start(new PublicConn(visitor.socket, 1, ROW, portPlaceOf(0, 1), stage.loop.now, visits, () => {}));
+    this.conn.start(new PublicConn(visitor.socket, 1, ROW, portPlaceOf(0, 1), 0, stage.loop.now, visits, () => {}));
     const frame = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
     encodeStartRsp(frame, SESSION, START_CONNECTED);
     this.far.sendAll(new Uint8Array(frame.buffer));

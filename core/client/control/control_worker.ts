@@ -7,7 +7,14 @@ import type { Mailbox } from "../../reactor/mailbox.ts";
 import type { LogFields, LogLevel } from "../../reactor/log_record.ts";
 import { type Reactor, type ReactorContext, serveReactor } from "../../reactor/reactor_worker.ts";
 import { Phase } from "../../reactor/shared_state.ts";
-import { NO_CONTROL, sendControlLost, sendNeedProxy, sendServerUp, strayRecord } from "../../relay/records.ts";
+import {
+  NO_CONTROL,
+  sendControlLost,
+  sendNeedProxy,
+  sendServerUp,
+  sendTunnelPort,
+  strayRecord,
+} from "../../relay/records.ts";
 import type { TunnelReport } from "../../relay/tunnel_book.ts";
 import { ChangeWatch } from "./change_watch.ts";
 import { ServerLink, type ServerLinkEvents } from "./server_link.ts";
@@ -38,6 +45,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
       config.serverHost,
       context.log,
       (tunnel, up, fields) => this.#show(tunnel, up, fields),
+      (...port) => this.#tellRelays((mailbox, relay) => sendTunnelPort(mailbox, relay, ...port)),
     );
     this.#changes = new ChangeWatch(context.loop, (what) => this.#link.onChange(what));
     this.#link.start();

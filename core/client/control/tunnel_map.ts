@@ -1,4 +1,6 @@
 // The client's TunnelMap: which tunnels are up, on which public ports, and when to ask again for the others.
+import { peerAddress } from "../../../ffi/socket.ts";
+import { ipOf } from "../../../ffi/socket_address.ts";
 import { formatRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { CtlConn } from "../../protocol/ctl_conn.ts";
 import { type TunnelNo, tunnelNo } from "../../protocol/ids.ts";
@@ -30,6 +32,7 @@ export class TunnelMap implements TimerTarget {
   readonly #serverHost: string;
   readonly #log: (level: LogLevel, message: string, fields: LogFields) => void;
   readonly #show: (tunnel: TunnelNo, up: boolean, fields: LogFields) => void;
+  readonly #onPort: (tunnel: TunnelNo, port: number, here: boolean) => void;
   readonly #tunnels: TunnelState[];
   readonly #retry = new Timer(this);
   readonly #backoff = new Backoff();
@@ -44,6 +47,8 @@ export class TunnelMap implements TimerTarget {
    * @param serverHost The server's host for public addresses.
    * @param log Writes lines for people.
    * @param show Hears of every tunnel that comes up or goes down, with its name and addresses.
+   * @param onPort Hears of the public port of every tunnel, and whether it is open at the address of the ctl_conn; of port 0
+   *   when a tunnel goes down, unless the ctl_conn is gone as well.
    */
   constructor(
     loop: EventLoop,
@@ -51,11 +56,13 @@ export class TunnelMap implements TimerTarget {
     serverHost: string,
     log: (level: LogLevel, message: string, fields: LogFields) => void,
     show: (tunnel: TunnelNo, up: boolean, fields: LogFields) => void,
+    onPort: (tunnel: TunnelNo, port: number, here: boolean) => void,
   ) {
     this.#loop = loop;
     this.#serverHost = serverHost;
     this.#log = log;
     this.#show = show;
+    this.#onPort = onPort;
     this.#tunnels = plans.map((plan, place) => ({
       no: tunnelNo(place + 1),
       plan,
@@ -101,6 +108,7 @@ export class TunnelMap implements TimerTarget {
     tunnel.refusals = 0;
     tunnel.port = response.remote_port;
     tunnel.host = publicHost(response.address, this.#serverHost);
+    this.#onPort(tunnel.no, tunnel.port, isAll(response.address) || response.address === addressOf(this.#conn));
     this.#log("info", "Tunnel is up", fieldsOf(tunnel));
     this.#show(tunnel.no, true, fieldsOf(tunnel));
   }
@@ -138,7 +146,10 @@ export class TunnelMap implements TimerTarget {
 
   /** It is not up any more, if it was. */
   #leave(tunnel: TunnelState): void {
-    if (tunnel.state === "up") this.#show(tunnel.no, false, fieldsOf(tunnel));
+    if (tunnel.state === "up") {
+      this.#show(tunnel.no, false, fieldsOf(tunnel));
+      if (this.#conn !== null) this.#onPort(tunnel.no, 0, false);
+    }
     tunnel.state = "down";
   }
 
@@ -191,6 +202,16 @@ function fieldsOf({ plan: { name, local }, host, port }: TunnelState): LogFields
 
 /** Where the public reaches a tunnel: the address it is bound to, or the server's host when it is bound to all addresses. */
 function publicHost(bound: string, server: string): string {
-  const host = bound === "0.0.0.0" || bound === "::" ? server : bound;
+  const host = isAll(bound) ? server : bound;
   return host.includes(":") ? `[${host}]` : host;
+}
+
+function isAll(bound: string): boolean {
+  return bound === "0.0.0.0" || bound === "::";
+}
+
+/** The server's address, as this client knows it. */
+function addressOf(conn: CtlConn | null): string | null {
+  const address = conn === null ? null : peerAddress(conn.fd);
+  return address === null ? null : ipOf(address);
 }

@@ -20,6 +20,8 @@ import type { ResetCause } from "../../relay/session_reset.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { LocalConnector, LocalConnectorEvents } from "./local_connector.ts";
 import type { LocalTarget } from "./local_target.ts";
+import { LOOP_REASON } from "./loops.ts";
+import { MOST_DEPTH } from "../loop_table.ts";
 
 /** Ms for which a session may still start on a ProxyConn that is orphaned. */
 const FAREWELL_MS = 3000;
@@ -39,6 +41,8 @@ export interface ClientProxyNotices extends Notices {
 export interface ClientProxyOwner extends ClientProxyNotices {
   /** Where a tunnel's LocalServer is; a target without an address when there is no such tunnel. */
   targetOf(tunnel: TunnelNo): LocalTarget;
+  /** How many LocalConns of this client led one to the other and then to this visitor: see `loops.ts`. */
+  depthOf(visitor: number): number;
   /** Where a tunnel is counted. */
   rowOf(tunnel: TunnelNo): TunnelRow;
   /** Lends what connects a LocalConn. Most ProxyConns have no use for one at most times. */
@@ -102,11 +106,17 @@ export class ClientProxyConn extends ProxyConn<ClientProxyOwner> implements Loca
       this.who = { name: target.name };
       this.debug("Session begins", `connecting to ${target.local}`);
     }
-    if (!this.isNothing) {
-      this.#connector = this.owner.borrowConnector();
-      this.#connector.start(target, this);
-    }
+    if (!this.isNothing) this.#connect(target, this.owner.depthOf(req.visitor));
     if (this.state === "starting") this.pumpSession();
+  }
+
+  #connect(target: LocalTarget, depth: number): void {
+    if (depth >= MOST_DEPTH) {
+      target.leadsBack();
+      return this.onLocalRefused(LOOP_REASON);
+    }
+    this.#connector = this.owner.borrowConnector();
+    this.#connector.start(target, depth, this);
   }
 
   /** While connecting, payload stays in the socket; an error ends the attempt. */

@@ -11,7 +11,7 @@ import { unpace } from "../../relay/pacing.ts";
 import { watchPeers } from "../../relay/peer_watch.ts";
 import { AddressRace, type AddressRaceEvents } from "../address_race.ts";
 import type { LocalTarget, LocalTargetWaiter } from "./local_target.ts";
-import type { GateVisitor } from "./loop_gate.ts";
+import { LOOP_REASON, type Loops } from "./loops.ts";
 
 /** Needs no keepalive: on this host the kernel itself tells when the peer is gone. */
 function prepareLocal(fd: Descriptor): void {
@@ -32,9 +32,6 @@ const DOUBTED_CACHE_MS = 50;
 /** Ms of silence after which the resolver is asked whether there are other addresses by now. */
 const DOUBT_MS = 1000;
 
-/** Why no visitor is connected to a LocalServer that is a public port of this tunnel. */
-const LOOP_REASON = "it leads back to this tunnel's own public port";
-
 /** Hears how it went. */
 export interface LocalConnectorEvents {
   /** A connection, with its readiness known. */
@@ -49,26 +46,30 @@ export interface LocalConnectorEvents {
 }
 
 /** Used for one LocalConn after the other. One thread. */
-export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisitor, AddressRaceEvents {
+export class LocalConnector implements TimerTarget, LocalTargetWaiter, AddressRaceEvents {
   readonly #loop: EventLoop;
+  readonly #loops: Loops;
   readonly #race: AddressRace;
   readonly #timer = new Timer(this);
   #events: LocalConnectorEvents | null = null;
   #target: LocalTarget | null = null;
   /**
-   * `held`: the gate is not open. `resolving`: nothing is tried before the name's meaning is known. `racing`: its addresses are
+   * `resolving`: nothing is tried before the name's meaning is known. `racing`: its addresses are
    * tried. `short`: they are tried again soon. `lost`: there was no answer, and the resolver is asked for other addresses.
    */
-  #state: "held" | "resolving" | "racing" | "short" | "lost" = "resolving";
+  #state: "resolving" | "racing" | "short" | "lost" = "resolving";
   /** Whether the resolver has been asked again for want of an answer. */
   #doubted = false;
   /** Whether an answer is still to come. */
   #asking = false;
   #deadline = 0;
+  /** Of the session. */
+  #depth = 0;
 
-  /** Makes a connector that does nothing yet. */
-  constructor(loop: EventLoop) {
+  /** Makes a connector that does nothing yet. `loops` knows the other LocalConns of this client. */
+  constructor(loop: EventLoop, loops: Loops) {
     this.#loop = loop;
+    this.#loops = loops;
     const prepareFor = (address: SocketAddress) => isLoopback(address) ? prepareLocal : watchPeers;
     this.#race = new AddressRace(loop, this, { prepareFor });
   }
@@ -77,38 +78,28 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
    * Starts to connect.
    *
    * @param target Where the LocalServer is.
+   * @param depth Of the session, see {@linkcode Loops}.
    * @param events Hears how it went.
    */
-  start(target: LocalTarget, events: LocalConnectorEvents): void {
+  start(target: LocalTarget, depth: number, events: LocalConnectorEvents): void {
     this.#events = events;
     this.#target = target;
+    this.#depth = depth;
     this.#doubted = false;
     this.#deadline = this.#loop.now + CONNECT_MS;
     this.#loop.setTimer(this.#timer, CONNECT_MS);
-    if (target.gate.isOpen(this.#loop.now)) return this.onAdmitted();
-    this.#state = "held";
-    target.gate.arrive(this, this.#loop.now);
-  }
-
-  /** The gate is open. */
-  onAdmitted(): void {
     this.#state = "resolving";
-    if (this.#target!.isFresh(this.#loop.now, CACHE_MS)) this.#begin();
+    if (target.isFresh(this.#loop.now, CACHE_MS)) this.#begin();
     else this.#ask();
   }
 
-  /** The gate is barred. */
-  onBarred(): void {
-    // the supervisor has said so
-    this.#end();
-    this.#events!.onLocalRefused(LOOP_REASON);
-  }
-
   #begin(): void {
-    const { addresses, reason } = this.#target!;
-    if (addresses.length === 0) return this.#refuse(reason);
+    const target = this.#target!;
+    if (target.addresses.length === 0) return this.#refuse(target.reason);
+    const addresses = this.#loops.usable(target);
+    if (addresses.length === 0) return this.#refuseLoop();
     this.#state = "racing";
-    if (!this.#target!.isFixed) this.#loop.setTimer(this.#timer, DOUBT_MS);
+    if (!target.isFixed) this.#loop.setTimer(this.#timer, DOUBT_MS);
     this.#race.start(addresses);
   }
 
@@ -118,8 +109,18 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
     if (this.#state === "resolving") return this.#begin();
     const isLost = this.#state === "lost";
     if (isLost) this.#state = "racing";
-    const added = this.#race.add(this.#target!.addresses);
+    const added = this.#race.add(this.#loops.usable(this.#target!));
     if (isLost && !added) this.#refuse(this.#race.reason());
+  }
+
+  /** One more LocalConn may be a visitor soon. */
+  onAddressBegins(address: SocketAddress): void {
+    this.#loops.onConnecting(address);
+  }
+
+  /** It has its address. */
+  onAddressBegun(address: SocketAddress, fd: Descriptor | null): void {
+    this.#loops.onConnected(address, fd, this.#depth);
   }
 
   /** The connection is there. */
@@ -182,9 +183,14 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, GateVisit
     this.#events!.onLocalRefused(reason);
   }
 
+  #refuseLoop(): void {
+    this.#end();
+    this.#target!.leadsBack();
+    this.#events!.onLocalRefused(LOOP_REASON);
+  }
+
   #end(): void {
     if (this.#asking) this.#target!.forget(this);
-    if (this.#state === "held") this.#target?.gate.forget(this);
     this.#asking = false;
     this.#loop.timers.clear(this.#timer);
   }

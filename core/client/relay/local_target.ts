@@ -1,7 +1,6 @@
 // Where a tunnel's LocalServer is, as one relay Worker knows it: the addresses of its name, and how old that knowledge is.
 import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
 import { raceOrder } from "../address_race.ts";
-import { LoopGate } from "./loop_gate.ts";
 
 /** Waits for an answer. */
 export interface LocalTargetWaiter {
@@ -15,6 +14,8 @@ export interface LocalTargetEvents {
   ask(): void;
   /** A visitor could not be connected; why, for people. */
   onRefused(reason: string): void;
+  /** A visitor is refused because the LocalServer is the tunnel's own public port. */
+  onLoop(): void;
 }
 
 /** How a tunnel and its LocalServer are called. */
@@ -27,8 +28,6 @@ export interface LocalPlan {
 
 /** See the file's head. One thread. */
 export class LocalTarget {
-  /** Whether sessions may connect there. */
-  readonly gate: LoopGate = new LoopGate();
   /** The addresses in the order to try; empty when there are none, see {@linkcode reason}. */
   addresses: readonly SocketAddress[];
   /** Why there are none, or why they are from before; empty otherwise. */
@@ -67,6 +66,11 @@ export class LocalTarget {
   /** A visitor could not be connected; why, for people. */
   refused(reason: string): void {
     this.#events.onRefused(reason);
+  }
+
+  /** A visitor is refused because the LocalServer is the tunnel's own public port. */
+  leadsBack(): void {
+    this.#events.onLoop();
   }
 
   /** A connection to one of the addresses stands: that one is tried first from now on. */

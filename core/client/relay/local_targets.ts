@@ -12,7 +12,11 @@ export class LocalTargets {
   /** By the tunnel's place in the list. */
   readonly #made = new Map<number, LocalTarget>();
   /** Of a tunnel that a server names and that is not there. */
-  readonly #nowhere = new LocalTarget({ name: "unknown", local: "unknown" }, [], { ask() {}, onRefused() {} });
+  readonly #nowhere = new LocalTarget({ name: "unknown", local: "unknown" }, [], {
+    ask() {},
+    onRefused() {},
+    onLoop() {},
+  });
 
   /** Knows the tunnels of a Worker. */
   constructor(context: Pick<ReactorContext, "log" | "loop" | "report">, plans: readonly LocalConfig[]) {
@@ -45,11 +49,19 @@ export class LocalTargets {
     const { name, local, fixed } = plan;
     const context = this.#context;
     let limit: LogLimit | null = null;
+    let loops: LogLimit | null = null;
     return new LocalTarget(plan, fixed === null ? null : addressesOf(fixed), {
       ask: () => context.report({ kind: "resolve-local", tunnel: place } satisfies ResolveReport),
       onRefused(reason) {
         limit ??= new LogLimit(context, { lines: 1, counted: "visitors" });
         limit.log("warning", "Local service cannot be reached", { name, local, reason });
+      },
+      onLoop() {
+        loops ??= new LogLimit(context, { lines: 1, counted: "visitors" });
+        loops.log("error", "Local service leads back to this tunnel's own public port; its visitors are refused", {
+          name,
+          local,
+        });
       },
     });
   }

@@ -8,7 +8,7 @@ import { limitBuffers } from "../../relay/buffers.ts";
 import { RelayCounters, type TunnelRow } from "../../relay/counters.ts";
 import { DrainWatch } from "../../relay/drain_watch.ts";
 import { HalfCloseWatch } from "../../relay/half_close_watch.ts";
-import { kindOf, readNeedProxy, readServerUp, RecordKind, strayRecord } from "../../relay/records.ts";
+import { kindOf, readNeedProxy, readServerUp, readTunnelPort, RecordKind, strayRecord } from "../../relay/records.ts";
 import { PeerSweep } from "../../relay/peer_sweep.ts";
 import { type RelaySurroundings, surroundingsOf } from "../../relay/surroundings.ts";
 import { ClientNotices } from "./client_notices.ts";
@@ -16,17 +16,11 @@ import { ClientProxyConn, type ClientProxyOwner } from "./client_proxy_conn.ts";
 import { LocalConnector } from "./local_connector.ts";
 import type { LocalTarget } from "./local_target.ts";
 import { LocalTargets } from "./local_targets.ts";
-import { LoopWatch } from "./loop_watch.ts";
+import { Loops } from "./loops.ts";
+import { LoopTable } from "../loop_table.ts";
 import type { ProxyRequest } from "./proxy_connector.ts";
 import { ProxyDialer, type ProxyDialerEvents } from "./proxy_dialer.ts";
-import {
-  addressesOf,
-  type GateMessage,
-  type RelayConfig,
-  type ResolvedMessage,
-  rowOfTunnel,
-  type SuspectReport,
-} from "../worker_config.ts";
+import { addressesOf, type RelayConfig, type ResolvedMessage, rowOfTunnel } from "../worker_config.ts";
 
 /** Ms for visitors that the server lets in before it hears that the tunnels are closed. */
 const DRAIN_GRACE_MS = 300;
@@ -41,7 +35,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   /** ProxyConns of the present ctl_conn. ProxyConns of a former one go on unnamed until their session ends. */
   readonly #proxies = new Map<ProxyId, ClientProxyConn>();
   readonly #targets: LocalTargets;
-  readonly #loops: LoopWatch;
+  readonly #loops: Loops;
   #serverAddresses: readonly SocketAddress[] = [];
   /** Where ProxyConns go, when that is not the server's own address. */
   #proxyServer: SocketAddress | undefined = undefined;
@@ -49,10 +43,8 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
     this.#targets = new LocalTargets(context, config.locals);
+    this.#loops = new Loops(new LoopTable(config.loopTable), this.#targets);
     const counters = new RelayCounters(config.relays, config.locals.length + 1, config.counters).block(config.index);
-    this.#loops = new LoopWatch(counters, config.locals.length, config.relays, (tunnel) => {
-      context.report({ kind: "suspect-loop", tunnel } satisfies SuspectReport);
-    });
     limitBuffers(config.bufferLimit);
     this.#around = surroundingsOf(context, counters, config.pipes);
     this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, this);
@@ -66,10 +58,14 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
     switch (kindOf(words, at)) {
       case RecordKind.CONTROL_UP: {
         const { address, proxyPort } = readServerUp(words, at);
-        return this.#dialer.open(this.#proxyServer ?? withPort(this.#serverAddresses[address], proxyPort));
+        const server = this.#serverAddresses[address];
+        this.#loops.onUp(server);
+        return this.#dialer.open(this.#proxyServer ?? withPort(server, proxyPort));
       }
       case RecordKind.CONTROL_LOST:
         return this.#onControlLost();
+      case RecordKind.TUNNEL_PORT:
+        return this.#loops.onPort(readTunnelPort(words, at));
       case RecordKind.NEED_PROXY:
         return this.#dialer.request(readNeedProxy(words, at));
       default:
@@ -93,6 +89,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   #onControlLost(): void {
+    this.#loops.onDown();
     this.#dialer.close();
     this.#notices.close();
     const proxies = [...this.#proxies.values()];
@@ -101,7 +98,7 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   borrowConnector(): LocalConnector {
-    return this.#idleConnectors.pop() ?? new LocalConnector(this.#context.loop);
+    return this.#idleConnectors.pop() ?? new LocalConnector(this.#context.loop, this.#loops);
   }
 
   returnConnector(connector: LocalConnector): void {
@@ -109,8 +106,11 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   targetOf(tunnel: TunnelNo): LocalTarget {
-    if (tunnel <= this.#targets.length) this.#loops.note(tunnel - 1, this.#context.loop.now);
     return this.#targets.at(tunnel - 1);
+  }
+
+  depthOf(visitor: number): number {
+    return this.#loops.depthOf(visitor);
   }
 
   rowOf(tunnel: TunnelNo): TunnelRow {
@@ -136,13 +136,11 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
   }
 
   onMessage(message: unknown): void {
-    const now = this.#context.loop.now;
-    const told = message as ResolvedMessage | GateMessage;
-    if (told.kind === "gate") return this.#targets.at(told.tunnel).gate.step(told.step, now);
+    const { kind, reason, ...told } = message as ResolvedMessage;
     const addresses = addressesOf(told.addresses);
-    if (told.kind === "server") this.#serverAddresses = addresses;
-    else if (told.kind === "proxy-server") this.#proxyServer = addresses[0];
-    else this.#targets.known(told.kind)?.onAnswer(now, addresses, told.reason);
+    if (kind === "server") this.#serverAddresses = addresses;
+    else if (kind === "proxy-server") this.#proxyServer = addresses[0];
+    else this.#targets.known(kind)?.onAnswer(this.#context.loop.now, addresses, reason);
   }
 
   onPhase(phase: number): void {

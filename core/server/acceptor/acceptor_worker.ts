@@ -1,10 +1,11 @@
 // The acceptor Worker of the server: it listens on every public port and deals connections out to the relay Workers.
 import { close, type Descriptor } from "../../../ffi/descriptor.ts";
 import { Errno, errnoWords } from "../../../ffi/errno.ts";
-import { lastAddress, listenOn, localAddress, readLastIp, resetOnClose } from "../../../ffi/socket.ts";
+import { lastAddress, lastPort, listenOn, localAddress, readLastIp, resetOnClose } from "../../../ffi/socket.ts";
 import { formatAddress, IP_WORDS, portOf, withPort } from "../../../ffi/socket_address.ts";
 import { type AddressRange, addressRanges } from "../../protocol/address_range.ts";
 import type { ControlId, TunnelNo } from "../../protocol/ids.ts";
+import { visitorHash } from "../../protocol/visitor_hash.ts";
 import { Acceptor, type AcceptorEvents, type PausedListeners } from "../../reactor/acceptor.ts";
 import { isWatchShortage } from "../../reactor/event_loop.ts";
 import type { LogFields } from "../../reactor/log_record.ts";
@@ -46,6 +47,7 @@ interface Door {
   readonly acceptor: Acceptor;
   readonly control: ControlId;
   readonly tunnel: TunnelNo;
+  readonly port: number;
   readonly row: TunnelRow;
   readonly grant: number;
   /** Where its PublicConns are counted. */
@@ -154,6 +156,7 @@ class ServerAcceptor implements Reactor {
     const door: Door = {
       control,
       tunnel,
+      port: opened,
       row,
       grant,
       place: portPlaceOf(grant, opened),
@@ -184,6 +187,7 @@ class ServerAcceptor implements Reactor {
   }
 
   #onAccept(fd: Descriptor, door: Door): void {
+    readLastIp(this.#ip);
     if (!this.#admits(door.filter)) {
       close(fd);
       return noteRefusal(this.#context, door.refusals, "Visitors are refused by allow or deny", door.fields);
@@ -197,17 +201,17 @@ class ServerAcceptor implements Reactor {
   #admits(filter: AddressFilter | null): boolean {
     if (filter === null && this.#filter === null) return true;
     const ip = this.#ip;
-    readLastIp(ip);
     return (this.#filter === null || this.#filter.admits(ip)) && (filter === null || filter.admits(ip));
   }
 
-  #deal(fd: Descriptor, { control, tunnel, row, place }: Door): void {
+  #deal(fd: Descriptor, { control, tunnel, port, row, place }: Door): void {
+    const visitor = visitorHash(this.#ip, lastPort(), port);
     const relay = this.#dealer.deal(control);
     if (this.#context.logs("debug")) {
       const peer = formatAddress(lastAddress());
       this.#context.log("debug", "Visitor has come", { peer, client: control, tunnel, relay });
     }
-    sendPublicConn(this.#context.mailbox, FIRST_RELAY + relay, fd, control, tunnel, row, place);
+    sendPublicConn(this.#context.mailbox, FIRST_RELAY + relay, fd, control, tunnel, row, place, visitor);
     this.#dealt = (this.#dealt + 1) | 0;
   }
 

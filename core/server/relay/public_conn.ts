@@ -35,6 +35,8 @@ export class PublicConn implements Task, Linked<PublicConn> {
   readonly row: TunnelRow;
   /** The port that it came to, to be counted out there. */
   readonly place: PortPlace;
+  /** Who has come, as `visitorHash` makes it. */
+  readonly visitor: number;
   /** Since when it has been waiting, in ms of the loop's clock. */
   readonly since: number;
   readonly #owner: PublicConnOwner;
@@ -49,6 +51,7 @@ export class PublicConn implements Task, Linked<PublicConn> {
    * @param tunnel The tunnel that it came to.
    * @param row Where that tunnel is counted.
    * @param place The port that it came to.
+   * @param visitor Who has come, as `visitorHash` makes it.
    * @param since Ms of the loop's clock.
    * @param owner Serves it.
    * @param onWaiting Hears that it waits (1), at once, and that it does not wait any more (-1).
@@ -58,6 +61,7 @@ export class PublicConn implements Task, Linked<PublicConn> {
     tunnel: number,
     row: TunnelRow,
     place: PortPlace,
+    visitor: number,
     since: number,
     owner: PublicConnOwner,
     onWaiting: (change: 1 | -1) => void,
@@ -66,6 +70,7 @@ export class PublicConn implements Task, Linked<PublicConn> {
     this.tunnel = tunnel;
     this.row = row;
     this.place = place;
+    this.visitor = visitor;
     this.since = since;
     this.#owner = owner;
     this.#onWaiting = onWaiting;

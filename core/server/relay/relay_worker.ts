@@ -101,7 +101,7 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
     }
   }
 
-  #onPublicConn({ fd, control, tunnel, row, place }: PublicConnRecord): void {
+  #onPublicConn({ fd, control, tunnel, row, place, visitor }: PublicConnRecord): void {
     this.#room.take(this.#config.index);
     const socket = new StreamSocket(this.#context.loop, fd, true);
     const pool = this.#pools.get(control);
@@ -111,7 +111,8 @@ class ServerRelay implements Reactor, ProxyPoolOwner {
       this.#loads.count(control, -1);
       return this.#counts.closed(place as PortPlace);
     }
-    new PublicConn(socket, tunnel, row, place as PortPlace, this.#context.loop.now, pool, this.#onWaiting);
+    const { now } = this.#context.loop;
+    new PublicConn(socket, tunnel, row, place as PortPlace, visitor, now, pool, this.#onWaiting);
   }
 
   /** One closure for all PublicConns. */

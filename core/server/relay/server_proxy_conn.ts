@@ -117,7 +117,7 @@ export class ServerProxyConn extends ProxyConn<ServerProxyOwner> implements Time
     this.beginSession(session, conn.row);
     this.attach(conn.socket);
     if (this.around.debugging) this.#introduce(conn.socket.fd);
-    encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, asks ? START_ASK : 0);
+    encodeStartReq(reqFrame, session, conn.tunnel as TunnelNo, asks ? START_ASK : 0, conn.visitor);
     if (!this.around.frames.send(this.socket, reqBytes, !asks && conn.socket.hasInput)) {
       this.#discard();
       return false;

@@ -72,7 +72,10 @@ export const proxyFrames: Target = {
     const view = new DataView(new ArrayBuffer(PROXY_FRAME_BYTES));
     const session = sessionNo(numberIn(random, 1, 0xffff_ffff));
     if (random.chance(0.5)) encodeStartRsp(view, session, random.between(0, 2) as StartStatus);
-    else encodeStartReq(view, session, tunnelNo(numberIn(random, 1, 0xffff)), random.between(0, START_ASK));
+    else {
+      const tunnel = tunnelNo(numberIn(random, 1, 0xffff));
+      encodeStartReq(view, session, tunnel, random.between(0, START_ASK), numberIn(random, 0, 0xffff_ffff));
+    }
     return new Uint8Array(view.buffer);
   },
   accepts(input) {
@@ -84,7 +87,7 @@ export const proxyFrames: Target = {
         const req = newStartReq();
         decodeStartReq(view, req);
         if (req.session < 1 || req.tunnel < 1) bug("Accepted for a session or a tunnel 0");
-        encodeStartReq(again, req.session, req.tunnel, req.ask ? START_ASK : 0);
+        encodeStartReq(again, req.session, req.tunnel, req.ask ? START_ASK : 0, req.visitor);
       },
       () => {
         const rsp = newStartRsp();
