@@ -10,7 +10,7 @@ DENO_COMPILE ?= $(DENO_RUN)
 ARGS ?=
 # Tests that wait more than they work: they run beside the others.
 WAITING := $(patsubst %,tests/%_test.ts,allow_deny auth_e2e command_line_e2e idle_proxy_conn kill local_server logging \
-  reconnect reset said_failures scoping secrets server_relay_worker stop worker_group wrong_port)
+  one_port original_failures reconnect reset said_failures scoping secrets server_relay_worker stop worker_group wrong_port)
 empty :=
 comma := ,
 # What `make test` runs. The test of the executables needs them built: .ci/run names it.

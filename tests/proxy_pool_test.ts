@@ -290,7 +290,7 @@ testPool("a PublicConn is served at once by an idle ProxyConn, and another one i
 testPool("payload follows right behind the start of the session, whole", 1, (s, stage) => {
   s.takeNotices();
   const { far } = s.arrive();
-  const bytes = noise(1, 100_000);
+  const bytes = noise(1, 60_000);
   const user = s.visit();
   user.sendAll(bytes);
   s.start(far);
