@@ -235,6 +235,9 @@ function whyNotOpen(port: number, code: number, { ctlPort, proxyPort }: TunnelMa
     }
     case Errno.EACCES:
       return `Port ${port} may not be opened by the server's user`;
+    case Errno.EMFILE:
+      // also when the token has its share of them
+      return "The server has no descriptor left for another port of this token";
     default:
       return `Port ${port} cannot be opened: ${errnoWords(code)}`;
   }
