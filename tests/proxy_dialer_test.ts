@@ -31,7 +31,7 @@ class Scene {
     this.stage = stage;
     const around = quietSurroundings(stage.loop, this.#pipes, new RelayCounters(1, 1).block(0));
     const context = { loop: stage.loop, log: () => this.lines++, mailbox: new Mailbox(this.#post.wirings[0]) };
-    this.dialer = new ProxyDialer(context, around, most, {
+    this.dialer = new ProxyDialer(context, around, most, new Int32Array(1), {
       has: (proxy) => this.dialed.includes(proxy),
       onDialed: ({ proxy }, socket) => {
         this.dialed.push(proxy);

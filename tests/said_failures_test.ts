@@ -7,8 +7,8 @@ import { startClient, startPair, startServer } from "./support/starts.ts";
 
 Deno.test("a local service that is not there is named once a minute, with the reason in words", async () => {
   const [absent] = freePorts(1);
-  await using pair = await startPair(`127.0.0.1:${absent}`);
-  for (let i = 0; i < 20; i++) assertEquals(await soon("a visitor is reset", visitEnding(pair.address)), "reset");
+  await using pair = await startPair(`127.0.0.1:${absent}`, { client: ["--work_thread_nums=4"] });
+  for (let i = 0; i < 40; i++) assertEquals(await soon("a visitor is reset", visitEnding(pair.address)), "reset");
   const line = new RegExp(
     `WARN.* Local service cannot be reached name=default local=127.0.0.1:${absent} reason="connection refused"`,
   );

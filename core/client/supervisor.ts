@@ -11,6 +11,7 @@ import { fixedAddresses, Names } from "./names.ts";
 import { allocateLoopTable } from "./loop_table.ts";
 import type { Meaning } from "./remembered_name.ts";
 import {
+  allocateLineMinutes,
   CONTROL,
   type ControlConfig,
   FIRST_RELAY,
@@ -35,6 +36,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
   warnOfAbsentSockets(config);
   const counters = new RelayCounters(relays.length, locals.length + 1);
   const loopTable = allocateLoopTable();
+  const lineMinutes = allocateLineMinutes(config.tunnels.length);
   const names = new Names(config);
   const { connections, pipes } = takeDescriptors(FIRST_RELAY + relays.length, relays.length);
   const program = new Program({
@@ -59,6 +61,7 @@ export async function runClient(config: ClientConfig): Promise<void> {
           locals,
           counters: counters.memory,
           loopTable,
+          lineMinutes,
           bufferLimit: config.bufferLimit,
           halfCloseTimeoutMs: config.halfCloseTimeoutMs,
           pipes,

@@ -63,6 +63,8 @@ export interface RelayConfig {
   readonly counters: SharedArrayBuffer;
   /** Memory of the LoopTable. */
   readonly loopTable: SharedArrayBuffer;
+  /** Memory with a word for each kind of line that the relay Workers write once a minute in all, see {@linkcode lineWord}. */
+  readonly lineMinutes: SharedArrayBuffer;
   /** What may wait in one direction of a connection, in bytes; null for what the kernel chooses. */
   readonly bufferLimit: number | null;
   /** Ms for which a half-closed session may stand still; 0 for ever. */
@@ -71,6 +73,24 @@ export interface RelayConfig {
   readonly pipes: number;
   /** ProxyConns that this Worker may have at a time, each of which may need a LocalConn. */
   readonly proxyConns: number;
+}
+
+/** Kinds of lines about a tunnel. */
+const LINES_OF_TUNNEL = 2;
+
+/** The memory for {@linkcode RelayConfig.lineMinutes}. */
+export function allocateLineMinutes(tunnels: number): SharedArrayBuffer {
+  return new SharedArrayBuffer((1 + tunnels * LINES_OF_TUNNEL) * Int32Array.BYTES_PER_ELEMENT);
+}
+
+/**
+ * The word of a kind of line.
+ *
+ * @param place The tunnel's place in the list of tunnels, or -1 for the line about the proxy_port.
+ * @param kind Which line about the tunnel.
+ */
+export function lineWord(place: number, kind: "unreachable" | "loop" = "unreachable"): number {
+  return place < 0 ? 0 : 1 + place * LINES_OF_TUNNEL + (kind === "loop" ? 1 : 0);
 }
 
 /**

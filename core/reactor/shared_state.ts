@@ -1,6 +1,7 @@
 // The words that all Workers and the supervisor share: which Workers sleep, which are alive, and the phase of the program.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { signalEventfd } from "../../ffi/eventfd.ts";
+import { takeMinute } from "./minute.ts";
 
 /** Where the program is in its life; it only goes forward. */
 export const Phase = {
@@ -14,7 +15,6 @@ export const Phase = {
 
 const PHASE = 0;
 const SHORTAGE_TOLD = 1;
-const SHORTAGE_INTERVAL_S = 60;
 const ROW_WORDS = 16;
 const SLEEPING = 0;
 const TURNS = 1;
@@ -64,11 +64,7 @@ export class SharedState {
 
   /** Whether a shortage may be told: of all Workers that ask within a minute, one is told so. */
   mayTellShortage(): boolean {
-    // seconds since 1970, which every thread counts alike; 0 is never
-    const now = Math.floor(Date.now() / 1000) & 0x7fff_ffff;
-    const told = Atomics.load(this.#words, SHORTAGE_TOLD);
-    if (told !== 0 && Math.abs(now - told) < SHORTAGE_INTERVAL_S) return false;
-    return Atomics.compareExchange(this.#words, SHORTAGE_TOLD, told, now) === told;
+    return takeMinute(this.#words, SHORTAGE_TOLD);
   }
 
   /** Wakes a Worker if it sleeps: of many callers, one writes its eventfd. */

@@ -3,16 +3,18 @@
 import { formatAddress, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { ProxyId } from "../../protocol/ids.ts";
 import { LogLimit, shortageLog } from "../../reactor/log_limit.ts";
+import { takeMinute } from "../../reactor/minute.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
 import type { StreamSocket } from "../../reactor/stream_socket.ts";
 import { Count } from "../../relay/counters.ts";
 import type { NeedProxyRecord } from "../../relay/records.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
+import { lineWord } from "../worker_config.ts";
 import { ProxyConnector, type ProxyConnectorEvents, type ProxyRequest, TICKET_MS } from "./proxy_connector.ts";
 
 /** ProxyConns that are connected at the same time, and as many requests wait: beyond that the server will ask again. */
 const MOST_CONNECTORS = 4096;
-/** Lines a minute about ProxyConns that could not be connected. */
+/** Lines a minute about ProxyConns that could not be connected, of all relay Workers together. */
 const FAILURE_LINES = 1;
 
 /** Wants the connections. */
@@ -43,19 +45,24 @@ export class ProxyDialer implements ProxyConnectorEvents {
    * @param context The Worker.
    * @param around The same.
    * @param most ProxyConns that the Worker may have at a time.
+   * @param lineMinutes See {@linkcode lineWord}.
    * @param events Wants the connections.
    */
   constructor(
     context: Pick<ReactorContext, "loop" | "log" | "mailbox">,
     around: RelaySurroundings,
     most: number,
+    lineMinutes: Int32Array,
     events: ProxyDialerEvents,
   ) {
     this.#around = around;
     this.#most = most;
     this.#events = events;
     this.#shortage = shortageLog(context);
-    this.#failures = new LogLimit(context, { lines: FAILURE_LINES });
+    this.#failures = new LogLimit(context, {
+      lines: FAILURE_LINES,
+      mayWrite: () => takeMinute(lineMinutes, lineWord(-1)),
+    });
   }
 
   /** The client is logged in: where the server takes ProxyConns. */

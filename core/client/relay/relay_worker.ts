@@ -42,12 +42,13 @@ class ClientRelay implements Reactor, ClientProxyOwner, ProxyDialerEvents {
 
   constructor(context: ReactorContext, config: RelayConfig) {
     this.#context = context;
-    this.#targets = new LocalTargets(context, config.locals);
+    const lineMinutes = new Int32Array(config.lineMinutes);
+    this.#targets = new LocalTargets(context, config.locals, lineMinutes);
     this.#loops = new Loops(new LoopTable(config.loopTable), this.#targets);
     const counters = new RelayCounters(config.relays, config.locals.length + 1, config.counters).block(config.index);
     limitBuffers(config.bufferLimit);
     this.#around = surroundingsOf(context, counters, config.pipes);
-    this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, this);
+    this.#dialer = new ProxyDialer(context, this.#around, config.proxyConns, lineMinutes, this);
     this.#notices = new ClientNotices(this.#around, this.#proxies);
     this.#drain = new DrainWatch(context, counters, () => this.#around.lingering.size, DRAIN_GRACE_MS);
     new PeerSweep(context);
