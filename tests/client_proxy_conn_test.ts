@@ -371,6 +371,19 @@ testClient(
   },
 );
 
+testClient("urgent data in front of a reset arrives also when its event has not come yet", (s, stage) => {
+  s.start(1);
+  const local = s.local();
+  local.sendAll("ab");
+  s.response();
+  stage.until(() => s.far.read().count === 2, "what is in front of the mark");
+  local.sendUrgent(new TextEncoder().encode("c"));
+  local.sendAll("de");
+  s.conn.fail({ side: "endpoint", code: Errno.ECONNRESET });
+  stage.until(() => s.told.length > 0, "the notice");
+  assertEquals([s.far.text(), s.told], ["abcde", ["reset 1 5"]]);
+});
+
 testClient("a reset of the LocalConn is told with what came before it, and the ProxyConn is used again", (s, stage) => {
   s.start(1);
   const local = s.local();

@@ -138,6 +138,8 @@ export class SessionReset implements Lingerer {
     if (!maySend) return false;
     // it has failed, and gives what it has received, and then its error or its end
     endpoint.readable = true;
+    // the event of urgent data may not be here yet, and none will follow: only recv tells that nothing is left
+    endpoint.urgent = true;
     const status = out.pump(endpoint, this.#proxy);
     if (status === FlowStatus.MORE) return true;
     if (status === FlowStatus.WAITS && (out.held > 0 || !this.#proxy.writable)) return false;
