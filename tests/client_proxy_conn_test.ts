@@ -7,7 +7,8 @@ import { accept, unsentBytes } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
 import { ClientProxyConn, type ClientProxyOwner } from "../core/client/relay/client_proxy_conn.ts";
 import { LocalConnector } from "../core/client/relay/local_connector.ts";
-import { proxyId, type SessionNo, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import type { SessionNo } from "../core/protocol/ids.ts";
+import { proxyId, sessionNo, tunnelNo } from "./support/ids.ts";
 import {
   decodeStartRsp,
   encodeStartReq,

@@ -2,7 +2,7 @@
 
 import { Errno } from "../ffi/errno.ts";
 import { CtlConn, type CtlConnOwner } from "../core/protocol/ctl_conn.ts";
-import { proxyId, tunnelNo } from "../core/protocol/ids.ts";
+import { proxyId, tunnelNo } from "./support/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import type { Grant } from "../core/server/policy/grant.ts";
 import type { LogFields } from "../core/reactor/log_record.ts";

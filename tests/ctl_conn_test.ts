@@ -1,7 +1,7 @@
 // A ctl_conn: frames in whatever pieces, heartbeats, and every way in which it ends.
 
 import { CtlConn } from "../core/protocol/ctl_conn.ts";
-import { proxyId, tunnelNo } from "../core/protocol/ids.ts";
+import { proxyId, tunnelNo } from "./support/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import { assert, assertEquals, assertStringIncludes } from "./support/assert.ts";

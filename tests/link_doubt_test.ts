@@ -3,7 +3,7 @@
 import { ChangeWatch } from "../core/client/control/change_watch.ts";
 import { LinkDoubt } from "../core/client/control/link_doubt.ts";
 import { CtlConn } from "../core/protocol/ctl_conn.ts";
-import { tunnelNo } from "../core/protocol/ids.ts";
+import { tunnelNo } from "./support/ids.ts";
 import type { StreamSocket } from "../core/reactor/stream_socket.ts";
 import { close } from "../ffi/descriptor.ts";
 import { assert, assertEquals } from "./support/assert.ts";

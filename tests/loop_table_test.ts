@@ -16,7 +16,7 @@ import { visitorHash } from "../core/protocol/visitor_hash.ts";
 import { allocateLoopTable, LoopTable, MOST_DEPTH } from "../core/client/loop_table.ts";
 import { Loops } from "../core/client/relay/loops.ts";
 import type { LocalTarget } from "../core/client/relay/local_target.ts";
-import { tunnelNo } from "../core/protocol/ids.ts";
+import { tunnelNo } from "./support/ids.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { targetAt } from "./support/targets.ts";
 

@@ -4,7 +4,7 @@ import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { libc } from "../ffi/libc.ts";
 import { raiseDescriptorLimit } from "../ffi/process.ts";
 import { receive } from "../ffi/socket.ts";
-import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import { proxyId, sessionNo, tunnelNo } from "./support/ids.ts";
 import type { Notice } from "../core/protocol/messages.ts";
 import { encodePreambleAndMeta } from "../core/protocol/proxy_frame.ts";
 import { newTicket } from "../core/protocol/ticket.ts";

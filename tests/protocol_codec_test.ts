@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { decodeMessage, FrameReader, FrameWriter } from "../core/protocol/frames.ts";
-import { controlId, proxyId, tunnelNo } from "../core/protocol/ids.ts";
+import { controlId, proxyId, tunnelNo } from "./support/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { oneLine, ProtocolError } from "../core/protocol/protocol_error.ts";
 import {

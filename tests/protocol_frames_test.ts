@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { FrameReader, FrameWriter } from "../core/protocol/frames.ts";
 import { NoticeWriter } from "../core/protocol/notices.ts";
-import { proxyId, sessionNo } from "../core/protocol/ids.ts";
+import { proxyId, sessionNo } from "./support/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import { CTL_TYPE_CODE, MAX_FRAME_BYTES, MAX_FRAME_BYTES_BEFORE_LOGIN } from "../core/protocol/wire.ts";

@@ -1,4 +1,4 @@
-import { proxyId, sessionNo } from "../core/protocol/ids.ts";
+import { proxyId, sessionNo } from "./support/ids.ts";
 import type { Notice } from "../core/protocol/messages.ts";
 import { NoticeReader } from "../core/protocol/notices.ts";
 import { FrameWriter } from "../core/protocol/frames.ts";

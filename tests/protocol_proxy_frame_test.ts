@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { proxyId, sessionNo, tunnelNo } from "../core/protocol/ids.ts";
+import { proxyId, sessionNo, tunnelNo } from "./support/ids.ts";
 import {
   decodeStartReq,
   decodeStartRsp,

@@ -4,7 +4,7 @@ import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { listenOn } from "../ffi/socket.ts";
 import type { SocketAddress } from "../ffi/socket_address.ts";
 import { ProxyConnector, TICKET_MS } from "../core/client/relay/proxy_connector.ts";
-import { proxyId } from "../core/protocol/ids.ts";
+import { proxyId } from "./support/ids.ts";
 import { encodePreambleAndMeta, PREAMBLE_BYTES } from "../core/protocol/proxy_frame.ts";
 import { newTicket, type Ticket } from "../core/protocol/ticket.ts";
 import { StreamSocket } from "../core/reactor/stream_socket.ts";

@@ -3,7 +3,7 @@
 import { ServerLink } from "../core/client/control/server_link.ts";
 import type { Meaning } from "../core/client/remembered_name.ts";
 import type { CtlConn } from "../core/protocol/ctl_conn.ts";
-import { controlId } from "../core/protocol/ids.ts";
+import { controlId } from "./support/ids.ts";
 import { Login } from "../core/server/control/login.ts";
 import { close, type Descriptor } from "../ffi/descriptor.ts";
 import { resetOnClose } from "../ffi/socket.ts";

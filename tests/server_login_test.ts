@@ -4,7 +4,7 @@ import { internetAddress, type SocketAddress, unixAddress } from "../ffi/socket_
 import { ServerLogin } from "../core/client/control/server_login.ts";
 import { clientProof, newInstance, newNonce, serverProof } from "../core/protocol/auth.ts";
 import type { CtlConn } from "../core/protocol/ctl_conn.ts";
-import { controlId } from "../core/protocol/ids.ts";
+import { controlId } from "./support/ids.ts";
 import type { CtlMessage, NewCtlReq } from "../core/protocol/messages.ts";
 import { ProtocolError } from "../core/protocol/protocol_error.ts";
 import { PROTOCOL_VERSION } from "../core/protocol/wire.ts";

@@ -3,7 +3,7 @@
 import { TunnelMap } from "../core/client/control/tunnel_map.ts";
 import type { TunnelPlan } from "../core/client/worker_config.ts";
 import { CtlConn } from "../core/protocol/ctl_conn.ts";
-import { tunnelNo } from "../core/protocol/ids.ts";
+import { tunnelNo } from "./support/ids.ts";
 import type { CtlMessage } from "../core/protocol/messages.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { messagesAt, only } from "./support/ctl_peer.ts";

@@ -1,7 +1,7 @@
 // What the frequent messages cost: the frames around a session, and the notices.
 
 import { NoticeReader, NoticeWriter } from "../../core/protocol/notices.ts";
-import { proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
+import { proxyId, sessionNo, tunnelNo } from "../../tests/support/ids.ts";
 import { decodeStartReq, encodeStartReq, newStartReq, PROXY_FRAME_BYTES } from "../../core/protocol/proxy_frame.ts";
 
 const [proxy, session, tunnel] = [proxyId(7), sessionNo(9), tunnelNo(1)];

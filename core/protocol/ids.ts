@@ -1,9 +1,6 @@
 // The numbers that name things on the wire, each its own type, so that none is passed for another.
 // It must never know where they come from. 0 names nothing, in all four.
 
-const MAX_U16 = 0xffff;
-const MAX_U32 = 0xffff_ffff;
-
 /** A ProxyConn of one Control, chosen by the server: 1..2^32-1. */
 export type ProxyId = number & { readonly brand: "ProxyId" };
 
@@ -15,42 +12,3 @@ export type TunnelNo = number & { readonly brand: "TunnelNo" };
 
 /** A Control of one server process, chosen by the server: 1..2^32-1. */
 export type ControlId = number & { readonly brand: "ControlId" };
-
-function checked(value: number, max: number, what: string): number {
-  if (!Number.isInteger(value) || value < 1 || value > max) {
-    throw new RangeError(`A ${what} is a whole number from 1 to ${max}, not "${value}"`);
-  }
-  return value;
-}
-
-/**
- * `value` as a ProxyId.
- * @throws {RangeError} outside 1..2^32-1
- */
-export function proxyId(value: number): ProxyId {
-  return checked(value, MAX_U32, "ProxyId") as ProxyId;
-}
-
-/**
- * `value` as a SessionNo.
- * @throws {RangeError} outside 1..2^32-1
- */
-export function sessionNo(value: number): SessionNo {
-  return checked(value, MAX_U32, "SessionNo") as SessionNo;
-}
-
-/**
- * `value` as a TunnelNo.
- * @throws {RangeError} outside 1..65535
- */
-export function tunnelNo(value: number): TunnelNo {
-  return checked(value, MAX_U16, "TunnelNo") as TunnelNo;
-}
-
-/**
- * `value` as a ControlId.
- * @throws {RangeError} outside 1..2^32-1
- */
-export function controlId(value: number): ControlId {
-  return checked(value, MAX_U32, "ControlId") as ControlId;
-}

@@ -1,6 +1,6 @@
 // Connections to proxy_port whose tickets are wrong: many of them are closed late, and hold up nobody whose ticket is right.
 
-import { proxyId } from "../../core/protocol/ids.ts";
+import { proxyId } from "../support/ids.ts";
 import { encodePreambleAndMeta } from "../../core/protocol/proxy_frame.ts";
 import { newTicket } from "../../core/protocol/ticket.ts";
 import { assert } from "../support/assert.ts";

@@ -4,7 +4,7 @@
 import { close } from "../../ffi/descriptor.ts";
 import { portOf } from "../../ffi/socket_address.ts";
 import { newNonce } from "../../core/protocol/auth.ts";
-import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
+import { controlId, proxyId, sessionNo, tunnelNo } from "../support/ids.ts";
 import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
 import { GREETING_BYTES, parseProxyMetaSet, PREAMBLE_BYTES } from "../../core/protocol/proxy_frame.ts";
 import { newTicket } from "../../core/protocol/ticket.ts";

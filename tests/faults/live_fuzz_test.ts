@@ -3,7 +3,7 @@
 
 import { newInstance, newNonce } from "../../core/protocol/auth.ts";
 import { FrameReader } from "../../core/protocol/frames.ts";
-import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
+import { controlId, proxyId, sessionNo, tunnelNo } from "../support/ids.ts";
 import type { CtlMessage } from "../../core/protocol/messages.ts";
 import { encodePreambleAndMeta, GREETING_BYTES, PROXY_FRAME_BYTES } from "../../core/protocol/proxy_frame.ts";
 import { MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../../core/protocol/wire.ts";

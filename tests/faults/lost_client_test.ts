@@ -2,7 +2,7 @@
 // idle ProxyConns; and clients that find no server for a while.
 
 import { newInstance } from "../../core/protocol/auth.ts";
-import { tunnelNo } from "../../core/protocol/ids.ts";
+import { tunnelNo } from "../support/ids.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { addressOf, connectTo, readToEnd, soon, writePayload } from "../support/conns.ts";
 import { CtlSpeaker } from "../support/ctl_speaker.ts";

@@ -2,7 +2,7 @@
 // that cannot take from those with another token.
 
 import { newInstance } from "../../core/protocol/auth.ts";
-import { proxyId, tunnelNo } from "../../core/protocol/ids.ts";
+import { proxyId, tunnelNo } from "../support/ids.ts";
 import { encodeStartRsp, PROXY_FRAME_BYTES, START_CONNECTED } from "../../core/protocol/proxy_frame.ts";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
 import { connectTo, endingOf, readExactly, resetConn, soon, writeAll } from "../support/conns.ts";

@@ -1,6 +1,6 @@
 // What the clients of one token can make the server hold, and that those of another one are served beside it.
 
-import { tunnelNo } from "../../core/protocol/ids.ts";
+import { tunnelNo } from "../support/ids.ts";
 import { assert, assertEquals, assertMatch, assertRejects } from "../support/assert.ts";
 import { connectTo, endingOf, readExactly, resetConn, soon, writeAll } from "../support/conns.ts";
 import { withDescriptors } from "../support/constrained.ts";

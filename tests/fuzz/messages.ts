@@ -2,7 +2,7 @@
 // the ranges of the fields, and no bytes.
 
 import { MAX_RANGES } from "../../core/protocol/address_range.ts";
-import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
+import { controlId, proxyId, sessionNo, tunnelNo } from "../support/ids.ts";
 import type { BinaryMessage, CtlMessage, JsonMessage, Notice } from "../../core/protocol/messages.ts";
 import { oneLine } from "../../core/protocol/protocol_error.ts";
 import type { Random } from "../support/random.ts";

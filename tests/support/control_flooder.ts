@@ -2,7 +2,7 @@
 // refusals. Arguments: ctl_port, token, ctl_conns, bytes for each. It says "logged in" before it begins, "done" at the end.
 
 import { newInstance } from "../../core/protocol/auth.ts";
-import { tunnelNo } from "../../core/protocol/ids.ts";
+import { tunnelNo } from "./ids.ts";
 import { writeAll } from "./conns.ts";
 import { bytesOf } from "./ctl_peer.ts";
 import { CtlSpeaker } from "./ctl_speaker.ts";

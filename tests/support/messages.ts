@@ -1,7 +1,7 @@
 // fast-check arbitraries for every message of the ctl_conn. It knows the ranges of the fields, and no bytes.
 
 import fc from "fast-check";
-import { controlId, proxyId, sessionNo, tunnelNo } from "../../core/protocol/ids.ts";
+import { controlId, proxyId, sessionNo, tunnelNo } from "./ids.ts";
 import type { CtlMessage, Notice } from "../../core/protocol/messages.ts";
 import type { Ticket } from "../../core/protocol/ticket.ts";
 import { oneLine } from "../../core/protocol/protocol_error.ts";

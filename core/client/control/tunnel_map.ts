@@ -3,7 +3,7 @@ import { peerAddress } from "../../../ffi/socket.ts";
 import { ipOf } from "../../../ffi/socket_address.ts";
 import { formatRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { CtlConn } from "../../protocol/ctl_conn.ts";
-import { type TunnelNo, tunnelNo } from "../../protocol/ids.ts";
+import type { TunnelNo } from "../../protocol/ids.ts";
 import type { CloseTunnel, NewTunnelAccepted, NewTunnelRefused, NewTunnelRsp } from "../../protocol/messages.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import type { LogFields, LogLevel } from "../../reactor/log_record.ts";
@@ -64,7 +64,7 @@ export class TunnelMap implements TimerTarget {
     this.#show = show;
     this.#onPort = onPort;
     this.#tunnels = plans.map((plan, place) => ({
-      no: tunnelNo(place + 1),
+      no: (place + 1) as TunnelNo,
       plan,
       port: plan.remotePort,
       host: "",

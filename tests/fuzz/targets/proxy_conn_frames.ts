@@ -18,7 +18,7 @@ import {
   type StartStatus,
 } from "../../../core/protocol/proxy_frame.ts";
 import { ProtocolError } from "../../../core/protocol/protocol_error.ts";
-import { proxyId, sessionNo, tunnelNo } from "../../../core/protocol/ids.ts";
+import { proxyId, sessionNo, tunnelNo } from "../../support/ids.ts";
 import { numberIn } from "../messages.ts";
 import { bug, expectOneLine, type Target } from "../target.ts";
 import { expectSame } from "./binary_bodies.ts";
