@@ -25,9 +25,9 @@ const AT_ONCE = 4096;
 export type ErrorOutput = (bytes: Uint8Array) => number;
 
 /**
- * Finds out how stderr can be written to without blocking. O_NONBLOCK on it would hold for all programs that share it, such as
- * the shell behind a terminal: a pipe or terminal is opened a second time, for this process alone, and a socket (systemd's
- * journal) is told with every call. A regular file never blocks.
+ * Finds out how stderr can be written to without blocking. O_NONBLOCK on it would hold for all programs that share it,
+ * such as the shell behind a terminal: a pipe or terminal is opened a second time, for this process alone, and a socket
+ * (systemd's journal) is told with every call. A regular file never blocks.
  *
  * @returns The function that writes there.
  */
@@ -38,7 +38,8 @@ export function openErrorOutput(): ErrorOutput {
   const path = new TextEncoder().encode(`/proc/self/fd/${STDERR}\0`);
   const own = libc.open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   if (own >= 0) return (bytes) => write(own as Descriptor, bytes);
-  // it is another user's, or there is no /proc; another program that writes to it may still take the room that poll has seen
+  // it is another user's, or there is no /proc; another program that writes to it may still take the room that poll has
+  // seen
   return (bytes) => hasRoom(STDERR) ? write(STDERR, bytes.subarray(0, AT_ONCE)) : -Errno.EAGAIN;
 }
 

@@ -26,8 +26,8 @@ export function raiseDescriptorLimit(): number {
 }
 
 /**
- * Buries orphans, if this is the first process of a container: the kernel makes it the parent of each process there whose own
- * parent has ended. With SIGCHLD ignored, no dead child needs a wait(2). Any thread; call it once.
+ * Buries orphans, if this is the first process of a container: the kernel makes it the parent of each process there
+ * whose own parent has ended. With SIGCHLD ignored, no dead child needs a wait(2). Any thread; call it once.
  */
 export function buryOrphans(): void {
   if (Deno.pid !== 1) return;

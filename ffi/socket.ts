@@ -109,7 +109,10 @@ export function lastAddress(): SocketAddress {
   return storedAddress(addressBytes.slice(0, length));
 }
 
-/** The IP that {@linkcode accept} or {@linkcode findLocalAddress} just stored, as `readIp` writes it; nothing is allocated. */
+/**
+ * The IP that {@linkcode accept} or {@linkcode findLocalAddress} just stored, as `readIp` writes it; nothing is
+ * allocated.
+ */
 export function readLastIp(ip: Int32Array): void {
   readIp(addressBytes, ip);
 }
@@ -234,8 +237,8 @@ export function unsentBytes(fd: Descriptor): number {
 }
 
 /**
- * How many of the bytes written to a TCP socket have not even been sent once (SIOCOUTQNSD): its peer has no room for them, or
- * the line has not.
+ * How many of the bytes written to a TCP socket have not even been sent once (SIOCOUTQNSD): its peer has no room for
+ * them, or the line has not.
  *
  * @param fd A TCP socket.
  * @returns Bytes; 0 for any other socket, or on an error.

@@ -12,8 +12,8 @@ import { FROM_SOURCE } from "./support/tunnels.ts";
 const PORTS = ["--bind=127.0.0.1", "--ctl_port=0", "--proxy_port=0", "--work_thread_nums=1"];
 
 /**
- * Starts a server whose stderr is a socket that systemd would name so, and stops it once it has written `last`; without one it
- * ends by itself.
+ * Starts a server whose stderr is a socket that systemd would name so, and stops it once it has written `last`; without
+ * one it ends by itself.
  *
  * @returns What it has written, and its exit status.
  */

@@ -1,5 +1,5 @@
-// What both programs do with signals: SIGHUP ends neither, what one tool sends twice is one signal, and as the first process of
-// a container they end in order and leave no process of others unburied.
+// What both programs do with signals: SIGHUP ends neither, what one tool sends twice is one signal, and as the first
+// process of a container they end in order and leave no process of others unburied.
 
 import { SignalFilter } from "../core/supervisor/signals.ts";
 import { assertEquals, assertMatch } from "./support/assert.ts";

@@ -1,4 +1,5 @@
-// Over which relay Workers a client is spread, and what it costs at rest: as many connections as it keeps ready, whatever the threads.
+// Over which relay Workers a client is spread, and what it costs at rest: as many connections as it keeps ready,
+// whatever the threads.
 
 import type { ControlId } from "../core/protocol/ids.ts";
 import { Dealer } from "../core/server/acceptor/dealer.ts";

@@ -9,7 +9,10 @@ import type { EventLoop, Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";
 import { Timer, type TimerTarget } from "../reactor/timer_queue.ts";
 
-/** Ms that an address has before the next one is tried beside it (the "Connection Attempt Delay" of RFC 8305, section 5). */
+/**
+ * Ms that an address has before the next one is tried beside it (the "Connection Attempt Delay" of RFC 8305, section
+ * 5).
+ */
 const HEAD_START_MS = 250;
 /** Addresses that are tried at a time. */
 const MOST = 4;

@@ -1,5 +1,5 @@
-// The LocalConns that may be visitors of this very client, in memory that all its relay Workers share: at what depth each was
-// made. It may forget one, and then a loop is found a little later.
+// The LocalConns that may be visitors of this very client, in memory that all its relay Workers share: at what depth
+// each was made. It may forget one, and then a loop is found a little later.
 
 /** Depth at which a session is refused: as many LocalConns led one to the other and then to its visitor. */
 export const MOST_DEPTH = 8;
@@ -42,8 +42,8 @@ export class LoopTable {
   }
 
   /**
-   * A LocalConn is about to begin, whose address nobody knows before: its visitor may be here before it is added. Another Worker
-   * that reads of the visitor waits until {@linkcode settle}.
+   * A LocalConn is about to begin, whose address nobody knows before: its visitor may be here before it is added.
+   * Another Worker that reads of the visitor waits until {@linkcode settle}.
    */
   expect(): void {
     Atomics.add(this.#slots, EXPECTED, 1);

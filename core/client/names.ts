@@ -1,5 +1,5 @@
-// The host names of a client: the server's, which alone may hold up the login, and the names of its LocalServers. They belong
-// to the supervisor.
+// The host names of a client: the server's, which alone may hold up the login, and the names of its LocalServers. They
+// belong to the supervisor.
 import { resolveHost } from "../../ffi/resolve.ts";
 import { internetAddress, type SocketAddress, unixAddress, withPort } from "../../ffi/socket_address.ts";
 import type { ClientConfig } from "../config/client_config.ts";

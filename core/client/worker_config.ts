@@ -63,7 +63,10 @@ export interface RelayConfig {
   readonly counters: SharedArrayBuffer;
   /** Memory of the LoopTable. */
   readonly loopTable: SharedArrayBuffer;
-  /** Memory with a word for each kind of line that the relay Workers write once a minute in all, see {@linkcode lineWord}. */
+  /**
+   * Memory with a word for each kind of line that the relay Workers write once a minute in all, see {@linkcode
+   * lineWord}.
+   */
   readonly lineMinutes: SharedArrayBuffer;
   /** What may wait in one direction of a connection, in bytes; null for what the kernel chooses. */
   readonly bufferLimit: number | null;
@@ -116,8 +119,8 @@ export type PostedAddress = readonly number[];
  */
 export interface ResolvedMessage {
   /**
-   * Whose addresses these are: the server's ctl_port, its port for data where that has another address, or the LocalServer of
-   * the tunnel with this place in the list.
+   * Whose addresses these are: the server's ctl_port, its port for data where that has another address, or the
+   * LocalServer of the tunnel with this place in the list.
    */
   readonly kind: "server" | "proxy-server" | number;
   /** The addresses in the order to try; empty when the name has never resolved. */

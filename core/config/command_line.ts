@@ -15,7 +15,8 @@ const parseArgs: (args: string[], options: {
 export type CommandLine = { kind: "help" } | { kind: "version" } | { kind: "run"; flags: ReadonlyMap<string, string> };
 
 /**
- * Reads `--name=value` and `--name value`, where underscores and hyphens in names are the same, and `-h`, `-v` and `-c FILE`.
+ * Reads `--name=value` and `--name value`, where underscores and hyphens in names are the same, and `-h`, `-v` and `-c
+ * FILE`.
  *
  * @param names The flags that take a value, in snake_case; `--help` and `--version` come on top.
  * @throws {ConfigError} On an unknown or repeated flag, a missing value, or anything that is no flag.

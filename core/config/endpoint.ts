@@ -3,7 +3,10 @@
 import { internetAddress, MAX_UNIX_PATH_BYTES } from "../../ffi/socket_address.ts";
 import { quote, UnexpectedValueError } from "./config_error.ts";
 
-/** A TCP address; `host` is an IPv4 address, an IPv6 address without brackets but with its zone, or a host name; `port` is 0 to 65535. */
+/**
+ * A TCP address; `host` is an IPv4 address, an IPv6 address without brackets but with its zone, or a host name; `port`
+ * is 0 to 65535.
+ */
 export type TcpEndpoint = { kind: "tcp"; host: string; port: number };
 
 /** A Unix stream socket: the path of its file, or `@` and an abstract name (unix(7)); at most 107 bytes. */
@@ -137,7 +140,10 @@ function isIpv6(text: string): boolean {
   return text.includes(":") && isNumeric(text);
 }
 
-/** An IPv4 address or a host name as the resolver takes it, where `b\u00fccher.example` is `xn--bcher-kva.example`; or `null`. */
+/**
+ * An IPv4 address or a host name as the resolver takes it, where `b\u00fccher.example` is `xn--bcher-kva.example`; or
+ * `null`.
+ */
 function readName(text: string): string | null {
   if ((isNumeric(text) && !text.includes(":")) || isHostName(text)) return text;
   // no more than letters: the URL parser would also turn other digits and dots into ASCII ones

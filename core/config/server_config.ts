@@ -24,13 +24,19 @@ export interface ServerConfig {
   advertiseProxyPort: number | null;
   /** The number of relay Workers, 1 to 64. */
   workThreadNums: number;
-  /** The secret of clients that no rule limits, 1 to 1024 bytes, or `null`; with no other, clients on loopback are served. */
+  /**
+   * The secret of clients that no rule limits, 1 to 1024 bytes, or `null`; with no other, clients on loopback are
+   * served.
+   */
   token: string | null;
   /** The named tokens and their rules. */
   tokens: TokenConfig[];
   /** The most connections at a time on all public ports together, or `null`. */
   maxConnections: number | null;
-  /** Address ranges from which PublicClients may connect to any public port, see {@linkcode addressRanges}; empty is all. */
+  /**
+   * Address ranges from which PublicClients may connect to any public port, see {@linkcode addressRanges}; empty is
+   * all.
+   */
   publicAllow: string[];
   /** Address ranges from which PublicClients may not connect to any public port, even if `publicAllow` has them. */
   publicDeny: string[];

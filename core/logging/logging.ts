@@ -25,7 +25,8 @@ const CATEGORY = "cproxy";
 
 /**
  * Writes records of `level` and above from now on; until it is called they are dropped. Main isolate only. Every record
- * is written before the call that logs it returns, or lost. An output that is closed, full or never read does not stop the program.
+ * is written before the call that logs it returns, or lost. An output that is closed, full or never read does not stop
+ * the program.
  */
 export function startLogging(options: LoggingOptions): void {
   const { journal = false, program } = options;

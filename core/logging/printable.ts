@@ -1,13 +1,13 @@
-// Makes text that a stranger chose fit to be shown: it escapes all characters that one cannot see, and all that change the look
-// of other text. Every line that a program writes goes through here.
+// Makes text that a stranger chose fit to be shown: it escapes all characters that one cannot see, and all that change
+// the look of other text. Every line that a program writes goes through here.
 
 /** Most marks on one letter; a higher stack would reach into the lines above. */
 const MOST_MARKS = 3;
 
 /**
- * Either a letter or digit with its marks, which stays as it is, or one character to escape: a control, a format (zero width,
- * direction of text, tag), a lone surrogate, a private or unassigned character, any other invisible one, a separator except
- * the plain space, or a mark without a letter or above too many others.
+ * Either a letter or digit with its marks, which stays as it is, or one character to escape: a control, a format (zero
+ * width, direction of text, tag), a lone surrogate, a private or unassigned character, any other invisible one, a
+ * separator except the plain space, or a mark without a letter or above too many others.
  */
 const UNPRINTABLE = new RegExp(
   `((?!\\p{DI})[\\p{L}\\p{N}](?:(?!\\p{DI})\\p{M}){1,${MOST_MARKS}})|[\\p{C}\\p{DI}\\p{M}]|(?! )\\p{Z}`,

@@ -19,10 +19,16 @@ const SLICE_MS = 0.5;
 const ROUNDS = 16;
 /** Bytes that may wait for a peer that does not read, before it is given up. */
 const MOST_UNSENT = 4 << 20;
-/** Bytes that may wait for all peers of one party together, before each peer that more than a little waits for is given up. */
+/**
+ * Bytes that may wait for all peers of one party together, before each peer that more than a little waits for is given
+ * up.
+ */
 const MOST_UNSENT_OF_PARTY = 32 << 20;
 const LITTLE_UNSENT = 64 << 10;
-/** Ms at most between repeats of what the peer's kernel has not acknowledged: soon after a link is back, it is made up for. */
+/**
+ * Ms at most between repeats of what the peer's kernel has not acknowledged: soon after a link is back, it is made up
+ * for.
+ */
 const REPEAT_MS = 2000;
 /** Ms for which a finished connection waits for the peer to have read the last frame. */
 const LINGER_MS = 1000;

@@ -139,8 +139,8 @@ export interface CloseTunnel extends Tagged<"CloseTunnel">, OfTunnel {
 export type Heartbeat = Tagged<"Heartbeat">;
 
 /**
- * server -> client: please connect one more ProxyConn, or notice connection. Binary. It names no tunnel, because a ProxyConn
- * serves any tunnel of its client: StartProxyConnReq names it, session by session.
+ * server -> client: please connect one more ProxyConn, or notice connection. Binary. It names no tunnel, because a
+ * ProxyConn serves any tunnel of its client: StartProxyConnReq names it, session by session.
  */
 export interface NotifyClientNeedProxy extends Tagged<"NotifyClientNeedProxy"> {
   /** Relay Worker of the server that waits for it, 0..255; goes into the preamble. */

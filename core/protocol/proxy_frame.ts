@@ -1,9 +1,9 @@
-// What is on a ProxyConn beside payload: the greeting with which it begins, by which the server's control Worker finds the relay
-// Worker, and the frames of 16 bytes that start every session. All of it is read and written in place and without allocation.
-// It must never know JSON or the ctl_conn: relay Workers import it, and nothing heavier.
+// What is on a ProxyConn beside payload: the greeting with which it begins, by which the server's control Worker finds
+// the relay Worker, and the frames of 16 bytes that start every session. All of it is read and written in place and
+// without allocation. It must never know JSON or the ctl_conn: relay Workers import it, and nothing heavier.
 //
-// Fixed sizes are the point: the reader takes exactly so many bytes, and the payload right behind them stays in the socket for
-// splice(2). What is not such a frame is payload out of place, so reserved fields are checked to be 0.
+// Fixed sizes are the point: the reader takes exactly so many bytes, and the payload right behind them stays in the
+// socket for splice(2). What is not such a frame is payload out of place, so reserved fields are checked to be 0.
 
 import { MAX_WORKER } from "./binary_body.ts";
 import type { ProxyId, SessionNo, TunnelNo } from "./ids.ts";

@@ -1,10 +1,12 @@
-// The number by which StartProxyConnReq tells who a PublicClient is: a client finds its own connections among its visitors by it.
+// The number by which StartProxyConnReq tells who a PublicClient is: a client finds its own connections among its
+// visitors by it.
 
 const FNV_OFFSET = 0x811c_9dc5 | 0;
 const FNV_PRIME = 0x0100_0193;
 
 /**
- * The 32-bit FNV-1a hash of a connection as both of its ends know it, as a signed number; never 0, which stands for unknown.
+ * The 32-bit FNV-1a hash of a connection as both of its ends know it, as a signed number; never 0, which stands for
+ * unknown.
  *
  * @param ip The visitor's address as `readIp` writes it: IPv4 in its IPv6 form.
  * @param port The visitor's port.

@@ -38,7 +38,8 @@ export interface AcceptorEvents {
   /**
    * Why another connection may not be accepted now, or null. Default: any number may, until there are no descriptors.
    *
-   * @param used How many descriptors of the process are in use, at least; null before another look: as many as at the last one.
+   * @param used How many descriptors of the process are in use, at least; null before another look: as many as at the
+   *   last one.
    */
   whyNotAccept?(used: number | null): string | null;
 }

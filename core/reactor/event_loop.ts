@@ -58,9 +58,9 @@ const EDGES = Epoll.IN | Epoll.PRI | Epoll.OUT | Epoll.RDHUP | Epoll.ET;
  * The loop of one Worker; every method belongs to that Worker's thread.
  *
  * A turn: wait, tell channels of events, deliver mail, run the tasks queued so far, run due timers, run the last tasks
- * (flushes), close descriptors. A task queued during a turn's tasks or timers runs in the next turn, after new events were
- * seen, so that a busy one starves nobody; where several parties share the loop, their tasks run in turn, for some ms. Timers
- * judge who was silent: they run when what has arrived has been read.
+ * (flushes), close descriptors. A task queued during a turn's tasks or timers runs in the next turn, after new events
+ * were seen, so that a busy one starves nobody; where several parties share the loop, their tasks run in turn, for some
+ * ms. Timers judge who was silent: they run when what has arrived has been read.
  */
 export class EventLoop {
   /** The timers of this loop. */
@@ -80,7 +80,10 @@ export class EventLoop {
   readonly #steady: () => number;
   #turnBegan: number;
   #fullTurns = 0;
-  /** Hears that a connection could not be watched, and why: the kernel's memory for that, or the user's part of it, is full. */
+  /**
+   * Hears that a connection could not be watched, and why: the kernel's memory for that, or the user's part of it, is
+   * full.
+   */
   onWatchRefused: ((reason: string) => void) | null = null;
   /** Ms of a monotonic clock, read once per turn. */
   now: number;

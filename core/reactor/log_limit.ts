@@ -1,5 +1,5 @@
-// Log lines that others can cause: so many a minute and not more. What was left out is counted, and the last of it is written
-// when the minute is over, so that nothing goes on unseen.
+// Log lines that others can cause: so many a minute and not more. What was left out is counted, and the last of it is
+// written when the minute is over, so that nothing goes on unseen.
 import type { LogFields, LogLevel } from "./log_record.ts";
 import type { ReactorContext } from "./reactor_worker.ts";
 import { Timer, type TimerTarget } from "./timer_queue.ts";

@@ -1,5 +1,5 @@
-// Tasks of parties that share a loop: the parties have turns, task by task, so that a party with a thousand tasks does not keep
-// another one's only task waiting. It knows no party but by its number.
+// Tasks of parties that share a loop: the parties have turns, task by task, so that a party with a thousand tasks does
+// not keep another one's only task waiting. It knows no party but by its number.
 
 /** What a lane holds. */
 export interface LaneTask {

@@ -1,5 +1,6 @@
-// How much of a stream may wait in the kernel: the buffers of sockets, and what a direction holds in its pipe. The kernel makes
-// its buffers as large as a line can use; a user who wants less memory sets a limit. It knows no kind of connection.
+// How much of a stream may wait in the kernel: the buffers of sockets, and what a direction holds in its pipe. The
+// kernel makes its buffers as large as a line can use; a user who wants less memory sets a limit. It knows no kind of
+// connection.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { setBuffers } from "../../ffi/socket.ts";
 

@@ -206,7 +206,8 @@ export class Flow {
       if (count < pipe.slots && count < wanted && !source.hungUp && !source.urgent) source.readable = false;
       return FlowStatus.MORE;
     }
-    // splice stops in front of urgent data with EAGAIN, or with 0 once a FIN is behind it: only recv tells the end for certain
+    // splice stops in front of urgent data with EAGAIN, or with 0 once a FIN is behind it: only recv tells the end for
+    // certain
     if (count === 0 || (count === -Errno.EAGAIN && source.urgent)) return this.#copy(source, destination);
     return this.#nothingCame(source, count);
   }

@@ -1,6 +1,6 @@
-// Pacing, and which connections do without it. A congestion control that paces, such as BBR, spreads every burst over time,
-// which costs a timer and an interrupt for each. A connection that stays on this host shares no line with anybody, and loses by
-// that more than half of its throughput (docs/performance.md). It knows no kind of connection.
+// Pacing, and which connections do without it. A congestion control that paces, such as BBR, spreads every burst over
+// time, which costs a timer and an interrupt for each. A connection that stays on this host shares no line with
+// anybody, and loses by that more than half of its throughput (docs/performance.md). It knows no kind of connection.
 import type { Descriptor } from "../../ffi/descriptor.ts";
 import { congestionControl, readLastIp, setCongestionControl } from "../../ffi/socket.ts";
 import { IP_WORDS, isLoopbackIp } from "../../ffi/socket_address.ts";

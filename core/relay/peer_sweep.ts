@@ -1,6 +1,6 @@
-// Finds peers that are gone although bytes are under way to them. The kernel's own limit (TCP_USER_TIMEOUT) would count the
-// time for which a peer that is there does not read, too. It looks at all connections of a relay Worker now and then, some of
-// them in each turn, and remembers peers that have not answered.
+// Finds peers that are gone although bytes are under way to them. The kernel's own limit (TCP_USER_TIMEOUT) would count
+// the time for which a peer that is there does not read, too. It looks at all connections of a relay Worker now and
+// then, some of them in each turn, and remembers peers that have not answered.
 import { Errno } from "../../ffi/errno.ts";
 import { peerAddress } from "../../ffi/socket.ts";
 import { formatAddress } from "../../ffi/socket_address.ts";
@@ -133,8 +133,9 @@ export class PeerSweep implements Task, TimerTarget {
   }
 
   /**
-   * What was sent again and again does not arrive, though the peer is heard, or has taken what is smaller: a way whose largest
-   * packets get lost (RFC 2923, section 2.1), where the peer has not just vanished in front of its first packet.
+   * What was sent again and again does not arrive, though the peer is heard, or has taken what is smaller: a way whose
+   * largest packets get lost (RFC 2923, section 2.1), where the peer has not just vanished in front of its first
+   * packet.
    */
   #tellHole(socket: StreamSocket): void {
     const peer = peerAddress(socket.fd);

@@ -4,8 +4,9 @@ import { Errno } from "../../ffi/errno.ts";
 import { getPipeCapacity, openPipe, pageBytes, type PipeEnds, setPipeCapacity } from "../../ffi/pipe.ts";
 
 /**
- * Bytes of capacity asked for, in this order, for one pipe, the large one: it is the one that is used most, and the more slots it
- * has, the larger a read can prove that its source is empty (see Flow). Only root gets the first size (pipe(7)).
+ * Bytes of capacity asked for, in this order, for one pipe, the large one: it is the one that is used most, and the
+ * more slots it has, the larger a read can prove that its source is empty (see Flow). Only root gets the first size
+ * (pipe(7)).
  */
 const LARGE_CAPACITIES = [1 << 22, 1 << 20, 1 << 18];
 /** Bytes of capacity of the others; the kernel may give less to an unprivileged user, and any size works. */

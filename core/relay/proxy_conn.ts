@@ -65,7 +65,10 @@ export abstract class ProxyConn<Owner extends Notices = Notices> implements Task
   protected readonly around: RelaySurroundings;
   /** Where the tunnel of the present session is counted. */
   protected tunnel: TunnelPlace = 0 as TunnelPlace;
-  /** The tunnel and the visitor of the present session, as far as this side knows them; only while debug lines are wanted. */
+  /**
+   * The tunnel and the visitor of the present session, as far as this side knows them; only while debug lines are
+   * wanted.
+   */
   protected who: LogFields = NOBODY;
   /** Has it, and passes its notices on. */
   protected readonly owner: Owner;

@@ -1,5 +1,5 @@
-// What is left of a session that has failed: both directions go on to where they can come, so that what was sent in front of a
-// reset arrives, and the ProxyConn can be used again. It knows no notices, and not how a session begins.
+// What is left of a session that has failed: both directions go on to where they can come, so that what was sent in
+// front of a reset arrives, and the ProxyConn can be used again. It knows no notices, and not how a session begins.
 import { FlowStatus } from "./flow.ts";
 import type { Lingerer } from "./lingering.ts";
 import type { Relay } from "./relay.ts";
@@ -34,7 +34,10 @@ export class SessionReset implements Lingerer {
   #hasNews = true;
   #endpointFailed = false;
   #proxyFailed = false;
-  /** What comes on the ProxyConn is left there: it is of no use after this session, but takes what is in front of the reset. */
+  /**
+   * What comes on the ProxyConn is left there: it is of no use after this session, but takes what is in front of the
+   * reset.
+   */
   #isLeftFull = false;
   /** The other side cannot be told anything, nor tell. */
   #isAlone = false;

@@ -1,5 +1,6 @@
-// Closing a connection whose peer has not taken the last bytes yet: a receiver that pauses. The kernel would soon give up what
-// nobody has a descriptor for any more (tcp_orphan_retries, tcp(7)), and the end of a whole stream would be a reset.
+// Closing a connection whose peer has not taken the last bytes yet: a receiver that pauses. The kernel would soon give
+// up what nobody has a descriptor for any more (tcp_orphan_retries, tcp(7)), and the end of a whole stream would be a
+// reset.
 import { shutdownWrite, unsentBytes, waitingBytes } from "../../ffi/socket.ts";
 import type { Task } from "../reactor/event_loop.ts";
 import type { StreamSocket } from "../reactor/stream_socket.ts";

@@ -1,5 +1,5 @@
-// Over which relay Workers a client is spread: pure arithmetic that the acceptor and the relay Workers share. A client has so
-// many Workers as it keeps ProxyConns ready, whatever the number of threads, and gets more as it has sessions.
+// Over which relay Workers a client is spread: pure arithmetic that the acceptor and the relay Workers share. A client
+// has so many Workers as it keeps ProxyConns ready, whatever the number of threads, and gets more as it has sessions.
 import type { ControlId } from "../protocol/ids.ts";
 
 /** Workers that a client without sessions has: one at least. */
@@ -21,8 +21,8 @@ export function idleShare(control: ControlId, relay: number, relays: number, poo
 }
 
 /**
- * The ways from one relay Worker of the server to those of a client. The remainders of a ProxyConn's number say who has it at
- * either end, so not every Worker has a way to every other one.
+ * The ways from one relay Worker of the server to those of a client. The remainders of a ProxyConn's number say who has
+ * it at either end, so not every Worker has a way to every other one.
  */
 export interface Lanes {
   /** Of the numbers that the server's Worker may give, one in so many leads to the same Worker of the client. */

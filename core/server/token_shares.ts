@@ -36,8 +36,8 @@ export class TokenShares {
   }
 
   /**
-   * Whether a grant has more ProxyConns without a PublicConn than it may. A correct client has the ProxyConns of its pool, and
-   * for a moment as many as its token may have PublicConns, which it has not freed yet.
+   * Whether a grant has more ProxyConns without a PublicConn than it may. A correct client has the ProxyConns of its
+   * pool, and for a moment as many as its token may have PublicConns, which it has not freed yet.
    *
    * @param more Such ProxyConns that are not counted yet.
    */

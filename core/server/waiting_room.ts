@@ -1,7 +1,10 @@
 // How many PublicConns have no ProxyConn yet, in shared memory. Each of them needs a descriptor more, so the acceptor must
 // know. It knows numbers only.
 
-/** Words of a relay Worker's row, a cache line: PublicConns that it has got from the acceptor, and PublicConns that wait. */
+/**
+ * Words of a relay Worker's row, a cache line: PublicConns that it has got from the acceptor, and PublicConns that
+ * wait.
+ */
 const ROW_WORDS = 16;
 const TAKEN = 0;
 const WAITING = 1;

@@ -12,7 +12,10 @@ export interface SignalEvents {
   onCounters(): void;
 }
 
-/** Ms within which the same signal counts once: timeout(1), for one, signals a program and then the group of that program. */
+/**
+ * Ms within which the same signal counts once: timeout(1), for one, signals a program and then the group of that
+ * program.
+ */
 const SAME_MS = 200;
 
 /** Tells a new signal from the same signal once more. */

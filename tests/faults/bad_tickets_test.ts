@@ -1,4 +1,5 @@
-// Connections to proxy_port whose tickets are wrong: many of them are closed late, and hold up nobody whose ticket is right.
+// Connections to proxy_port whose tickets are wrong: many of them are closed late, and hold up nobody whose ticket is
+// right.
 
 import { proxyId } from "../support/ids.ts";
 import { encodePreambleAndMeta } from "../../core/protocol/proxy_frame.ts";

@@ -9,7 +9,10 @@ import { FROM_SOURCE, Tunnels } from "../support/tunnels.ts";
 
 const KIB = 1024;
 const STREAM = noise(1, 40_000_000);
-/** What both ends of the test itself, whose buffers the kernel chooses, may keep on top: without a limit it is much more. */
+/**
+ * What both ends of the test itself, whose buffers the kernel chooses, may keep on top: without a limit it is much
+ * more.
+ */
 const SLACK = 160 * KIB;
 
 /** Bytes of memory that wait in the sockets of a program, and at most in its pipes. */

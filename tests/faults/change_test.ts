@@ -1,11 +1,15 @@
-// What cuts the client's connections without a word to it: another address, or a pause after which the NAT has forgotten all.
+// What cuts the client's connections without a word to it: another address, or a pause after which the NAT has
+// forgotten all.
 
 import { assert } from "../support/assert.ts";
 import { soon } from "../support/conns.ts";
 import { type FarPair, session, startFarPair } from "../support/far_pair.ts";
 import { ignoreWithoutNetworks, type Network } from "../support/network.ts";
 
-/** Ms for the tunnels to be back: a question, a second connection, a grace, a login. Silence would be noticed after 25 s. */
+/**
+ * Ms for the tunnels to be back: a question, a second connection, a grace, a login. Silence would be noticed after 25
+ * s.
+ */
 const BACK_MS = 10_000;
 /** Ms for which the client is stopped. */
 const PAUSE_MS = 8000;

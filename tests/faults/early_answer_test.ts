@@ -1,5 +1,5 @@
-// A service that answers 413 and closes while the upload still runs, so that a reset comes right behind the answer: how often
-// the visitor sees it through the tunnel, through haproxy, and directly.
+// A service that answers 413 and closes while the upload still runs, so that a reset comes right behind the answer: how
+// often the visitor sees it through the tunnel, through haproxy, and directly.
 
 import { assert } from "../support/assert.ts";
 import { acceptFrom, addressOf, connectTo, listenLocally, readExactly, soon, writeAll } from "../support/conns.ts";

@@ -1,4 +1,5 @@
-// Programs that are out of descriptors, or whose pipes the kernel makes tiny: whoever comes waits, whoever is there goes on.
+// Programs that are out of descriptors, or whose pipes the kernel makes tiny: whoever comes waits, whoever is there
+// goes on.
 
 import { close, type Descriptor } from "../../ffi/descriptor.ts";
 import { libc } from "../../ffi/libc.ts";

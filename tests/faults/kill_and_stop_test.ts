@@ -1,5 +1,5 @@
-// Fifty times under load one of the programs is killed and started again, or stopped for a while. CPROXY_SEED repeats which,
-// when and for how long.
+// Fifty times under load one of the programs is killed and started again, or stopped for a while. CPROXY_SEED repeats
+// which, when and for how long.
 
 import { assert, assertEquals } from "../support/assert.ts";
 import { soon } from "../support/conns.ts";

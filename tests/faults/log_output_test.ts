@@ -1,5 +1,5 @@
-// Programs whose log goes nowhere: a full disk, a closed stderr, one whose reader has gone, one that nobody reads. They serve
-// on, find each other again and stop when they are told to, while every connection writes debug lines.
+// Programs whose log goes nowhere: a full disk, a closed stderr, one whose reader has gone, one that nobody reads. They
+// serve on, find each other again and stop when they are told to, while every connection writes debug lines.
 
 import { assertEquals } from "../support/assert.ts";
 import {

@@ -28,7 +28,10 @@ const CONCURRENT = { sanitizeOps: false, sanitizeResources: false, sanitizeExit:
 const LOGIN_MS = 2000;
 const LOGINS = 100;
 const HOST = "server.test";
-/** KiB of memory that the second half of them may cost: what V8 takes for itself. A connection that stays is seen as a socket. */
+/**
+ * KiB of memory that the second half of them may cost: what V8 takes for itself. A connection that stays is seen as a
+ * socket.
+ */
 const GROWTH_KIB = 16_384;
 const TUNNEL = { tunnel: tunnelNo(1), name: "x", remote_port: FIXED_PORT, allow: [], deny: [] };
 

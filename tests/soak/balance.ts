@@ -1,4 +1,5 @@
-// The balance of one part of the run: the same sessions and bytes, as the ends of the visits and both programs counted them.
+// The balance of one part of the run: the same sessions and bytes, as the ends of the visits and both programs counted
+// them.
 
 import type { Ledger } from "./ledger.ts";
 import type { Counts } from "./measure.ts";

@@ -125,7 +125,10 @@ export class Haul {
     };
   }
 
-  /** Rounds, with a kill between two of them: the client's in the first half, so that the server's life is long, then the server's. */
+  /**
+   * Rounds, with a kill between two of them: the client's in the first half, so that the server's life is long, then
+   * the server's.
+   */
   async #run(forMs: number): Promise<void> {
     const rounds = Math.max(2, Math.round(forMs / 60_000));
     // a killed program takes a second or two to come back, and the end of a round as long

@@ -7,7 +7,10 @@ import { TUNNELS } from "./plan.ts";
 import { table } from "./table.ts";
 
 const MIB = 2 ** 20;
-/** Bytes by which a program may be larger at its end than after its first round: what garbage takes until it is collected. */
+/**
+ * Bytes by which a program may be larger at its end than after its first round: what garbage takes until it is
+ * collected.
+ */
 const MOST_GROWTH = 24 * MIB;
 /** Pipes that a relay Worker keeps for the next time, each two descriptors, over all Workers. */
 const MOST_PIPES = 2 * 16 * 3;

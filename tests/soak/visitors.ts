@@ -115,8 +115,8 @@ async function play(name: TunnelName, plan: Plan, line: Line): Promise<void> {
 }
 
 /**
- * Waits for both directions, also when one fails; then that error is thrown, the reader's before the writer's. But the kernel
- * tells a reset once: when a write has heard of it, a reader to whom nothing came reads an end in order.
+ * Waits for both directions, also when one fails; then that error is thrown, the reader's before the writer's. But the
+ * kernel tells a reset once: when a write has heard of it, a reader to whom nothing came reads an end in order.
  */
 async function both(writing: Promise<unknown>, reading: Promise<unknown>): Promise<void> {
   const [written, read] = await Promise.allSettled([writing, reading]);

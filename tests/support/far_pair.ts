@@ -136,7 +136,8 @@ export async function heldAfterStart({ server, client }: TwoTunnels): Promise<He
 /**
  * Waits until the programs hold as many TCP sockets as before, and no session.
  *
- * @throws {Error} If that takes longer than `limit` milliseconds. ProxyConns beyond those that are kept ready live for 10 s.
+ * @throws {Error} If that takes longer than `limit` milliseconds. ProxyConns beyond those that are kept ready live for
+ *   10 s.
  */
 export async function heldAgain(before: readonly Held[], limit = 30_000): Promise<void> {
   await Promise.all(before.map(async ({ program, tcpSockets }) => {

@@ -1,6 +1,6 @@
-// Becomes another program for which the kernel watches no descriptor from some number on: epoll_ctl(2) says ENOSPC, as when
-// fs.epoll.max_user_watches is reached. That setting is one for the whole host; a filter (seccomp(2)) is this program's alone.
-// Arguments: the first descriptor that is not watched, and the command.
+// Becomes another program for which the kernel watches no descriptor from some number on: epoll_ctl(2) says ENOSPC, as
+// when fs.epoll.max_user_watches is reached. That setting is one for the whole host; a filter (seccomp(2)) is this
+// program's alone. Arguments: the first descriptor that is not watched, and the command.
 
 const NUMBERS: Readonly<Record<string, number>> = { x86_64: 233, aarch64: 21 };
 const PR_SET_NO_NEW_PRIVS = 38;

@@ -18,8 +18,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Exponential back-off with jitter: the delays grow from 1 s to 30 s. The first is between 1 s and 2 s, the next between 2 s
- * and 4 s, and so on, so that clients that lost the same server do not come back all at once.
+ * Exponential back-off with jitter: the delays grow from 1 s to 30 s. The first is between 1 s and 2 s, the next
+ * between 2 s and 4 s, and so on, so that clients that lost the same server do not come back all at once.
  */
 export class Backoff {
   readonly #firstMs: number;

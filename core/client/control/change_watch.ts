@@ -1,5 +1,5 @@
-// Watches for what may have cut a connection without a word to it: the network of this host changes, the host wakes up after a
-// suspension, or the program after a pause. It knows no connection.
+// Watches for what may have cut a connection without a word to it: the network of this host changes, the host wakes up
+// after a suspension, or the program after a pause. It knows no connection.
 import { openClockEvents, openNetworkEvents, takeNetworkEvents } from "../../../ffi/change_events.ts";
 import { close, type Descriptor } from "../../../ffi/descriptor.ts";
 import { Epoll } from "../../../ffi/epoll.ts";

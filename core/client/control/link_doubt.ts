@@ -1,6 +1,6 @@
-// Whether the way to the server still is what it was, after something around the client has changed. The peer's kernel is
-// asked by a heartbeat; when it does not acknowledge, a second connection is tried beside the ctl_conn. If that one stands and
-// the heartbeat is still not acknowledged, it takes the ctl_conn's place. Nothing is given up on suspicion.
+// Whether the way to the server still is what it was, after something around the client has changed. The peer's kernel
+// is asked by a heartbeat; when it does not acknowledge, a second connection is tried beside the ctl_conn. If that one
+// stands and the heartbeat is still not acknowledged, it takes the ctl_conn's place. Nothing is given up on suspicion.
 import { isOwnAddress } from "../../../ffi/change_events.ts";
 import { localAddress } from "../../../ffi/socket.ts";
 import type { SocketAddress } from "../../../ffi/socket_address.ts";
@@ -77,7 +77,10 @@ export class LinkDoubt implements TimerTarget, AddressRaceEvents {
     else this.#replace();
   }
 
-  /** The second connection stands: from an address that is gone nothing can be sent any more, otherwise there is a grace. */
+  /**
+   * The second connection stands: from an address that is gone nothing can be sent any more, otherwise there is a
+   * grace.
+   */
   onRaceWon(socket: StreamSocket, address: SocketAddress): void {
     this.#second = { socket, address };
     const local = localAddress(this.#conn!.fd);

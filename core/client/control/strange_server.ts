@@ -1,5 +1,5 @@
-// What answers where a CProxy server should, told by its first bytes: a wrong address is the user's commonest mistake. It knows
-// no connection.
+// What answers where a CProxy server should, told by its first bytes: a wrong address is the user's commonest mistake.
+// It knows no connection.
 import { CTL_TYPE_CODE, FRAME_HEADER_BYTES } from "../../protocol/wire.ts";
 
 /** Bytes that are looked at. */

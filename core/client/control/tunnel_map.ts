@@ -47,8 +47,8 @@ export class TunnelMap implements TimerTarget {
    * @param serverHost The server's host for public addresses.
    * @param log Writes lines for people.
    * @param show Hears of every tunnel that comes up or goes down, with its name and addresses.
-   * @param onPort Hears of the public port of every tunnel, and whether it is open at the address of the ctl_conn; of port 0
-   *   when a tunnel goes down, unless the ctl_conn is gone as well.
+   * @param onPort Hears of the public port of every tunnel, and whether it is open at the address of the ctl_conn; of
+   *   port 0 when a tunnel goes down, unless the ctl_conn is gone as well.
    */
   constructor(
     loop: EventLoop,
@@ -200,7 +200,10 @@ function fieldsOf({ plan: { name, local }, host, port }: TunnelState): LogFields
   return { name, public: `${host}:${port}`, local };
 }
 
-/** Where the public reaches a tunnel: the address it is bound to, or the server's host when it is bound to all addresses. */
+/**
+ * Where the public reaches a tunnel: the address it is bound to, or the server's host when it is bound to all
+ * addresses.
+ */
 function publicHost(bound: string, server: string): string {
   const host = isAll(bound) ? server : bound;
   return host.includes(":") ? `[${host}]` : host;

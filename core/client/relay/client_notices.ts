@@ -7,7 +7,10 @@ import { NoticeConn, type NoticeConnEvents } from "../../relay/notice_conn.ts";
 import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { ClientProxyConn, ClientProxyNotices } from "./client_proxy_conn.ts";
 
-/** Ms within which the server asks again for a notice connection that has never come: it waits for 10 s, and looks now and then. */
+/**
+ * Ms within which the server asks again for a notice connection that has never come: it waits for 10 s, and looks now
+ * and then.
+ */
 const ASKED_AGAIN_MS = 15_000;
 /** Ms within which no server in order closes one: what it has no use for stays for 10 s. */
 const EARLY_MS = 8000;

@@ -1,5 +1,5 @@
-// The LocalServers of all tunnels, as one relay Worker knows them. There may be tens of thousands, most of which see no visitor:
-// each is made with its first one.
+// The LocalServers of all tunnels, as one relay Worker knows them. There may be tens of thousands, most of which see no
+// visitor: each is made with its first one.
 import { LogLimit } from "../../reactor/log_limit.ts";
 import { takeMinute } from "../../reactor/minute.ts";
 import type { ReactorContext } from "../../reactor/reactor_worker.ts";
@@ -42,7 +42,10 @@ export class LocalTargets {
     return this.#plans.length;
   }
 
-  /** The LocalServer of the tunnel with that place in the list; a target without an address when there is no such tunnel. */
+  /**
+   * The LocalServer of the tunnel with that place in the list; a target without an address when there is no such
+   * tunnel.
+   */
   at(place: number): LocalTarget {
     const made = this.#made.get(place);
     if (made !== undefined) return made;

@@ -1,6 +1,7 @@
-// Tells a tunnel whose LocalServer is its own public port, also by way of other tunnels of this client. The server says of every
-// visitor who it is, and LocalConns to public ports of this client are kept in a table: a visitor that is one of them is one
-// deeper than the session that made it. A NAT makes somebody else of them, so the addresses are looked at as well.
+// Tells a tunnel whose LocalServer is its own public port, also by way of other tunnels of this client. The server says
+// of every visitor who it is, and LocalConns to public ports of this client are kept in a table: a visitor that is one
+// of them is one deeper than the session that made it. A NAT makes somebody else of them, so the addresses are looked
+// at as well.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import { findLocalAddress, lastPort, readLastIp } from "../../../ffi/socket.ts";
 import { Family, IP_WORDS, portOf, readIp, type SocketAddress } from "../../../ffi/socket_address.ts";

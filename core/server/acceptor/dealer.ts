@@ -1,5 +1,6 @@
-// Which relay Worker gets the next PublicConn of a client: the few that keep ProxyConns ready for it take turns, and as many as
-// it has sessions when that is more. So a client at rest has few connections, and one under load has every Worker.
+// Which relay Worker gets the next PublicConn of a client: the few that keep ProxyConns ready for it take turns, and as
+// many as it has sessions when that is more. So a client at rest has few connections, and one under load has every
+// Worker.
 import type { ControlId } from "../../protocol/ids.ts";
 import type { ClientLoads } from "../client_loads.ts";
 import { firstRelayOf, leastWidth } from "../spread.ts";

@@ -1,5 +1,5 @@
-// Whether one more client of a token may log in: the rule max_clients, and that one which seems to be gone makes room. What waits
-// to be sent to a token's clients is counted together.
+// Whether one more client of a token may log in: the rule max_clients, and that one which seems to be gone makes room.
+// What waits to be sent to a token's clients is counted together.
 import type { UnsentBytes } from "../../protocol/ctl_conn.ts";
 import type { Grant } from "../policy/grant.ts";
 import type { Control } from "./control.ts";

@@ -45,7 +45,10 @@ export interface Control {
   readonly tunnels: Map<TunnelNo, Tunnel>;
 }
 
-/** Names a client for as long as its process lives: a client with another token is another one, whatever instance it claims. */
+/**
+ * Names a client for as long as its process lives: a client with another token is another one, whatever instance it
+ * claims.
+ */
 export function keyOf({ id }: Grant, instance: string): string {
   return `${id} ${instance}`;
 }

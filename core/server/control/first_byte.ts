@@ -1,5 +1,5 @@
-// A connection to a port that is ctl_port and proxy_port in one: its first byte tells which of the two it wants (docs/protocol.md,
-// section 2). The byte is looked at and left in the socket.
+// A connection to a port that is ctl_port and proxy_port in one: its first byte tells which of the two it wants
+// (docs/protocol.md, section 2). The byte is looked at and left in the socket.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import { Errno } from "../../../ffi/errno.ts";
 import { peek } from "../../../ffi/socket.ts";

@@ -1,5 +1,5 @@
-// A connection that has shown a wrong ticket, and is closed only after a while, as a wrong proof is answered late. Until then
-// it is a stranger's: nothing is read from it.
+// A connection that has shown a wrong ticket, and is closed only after a while, as a wrong proof is answered late.
+// Until then it is a stranger's: nothing is read from it.
 import { close, type Descriptor } from "../../../ffi/descriptor.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";

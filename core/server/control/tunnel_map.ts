@@ -13,7 +13,10 @@ import type { TunnelRows } from "./tunnel_rows.ts";
 
 /** What the TunnelMap needs done. */
 export interface TunnelMapActions {
-  /** Opens a public port for the visitors that the tunnel lets in; the answer comes by {@linkcode TunnelMap.onListening}. */
+  /**
+   * Opens a public port for the visitors that the tunnel lets in; the answer comes by {@linkcode
+   * TunnelMap.onListening}.
+   */
   listen(tunnel: Tunnel, control: Control): void;
   /** Closes a public port; the answer comes by {@linkcode TunnelMap.onUnlistened}. */
   unlisten(tunnel: Tunnel): void;

@@ -1,10 +1,11 @@
 // Which networks failed to log in, how long a wrong proof from there waits for its answer, and how many proofs are compared
 // before they have waited. It knows no login.
 //
-// A right proof is answered as soon as it is compared, a wrong one only after its delay. So a client that shares an address
-// (NAT) with a guesser logs in at once, as long as few proofs from there are wrong. A guess that is given up before its answer
-// was compared all the same: so only a few wrong ones a second are compared at once, and the others wait as long as the answer
-// does. Guesses are bounded by that, and by the number of strangers of one network over the longest delay.
+// A right proof is answered as soon as it is compared, a wrong one only after its delay. So a client that shares an
+// address (NAT) with a guesser logs in at once, as long as few proofs from there are wrong. A guess that is given up
+// before its answer was compared all the same: so only a few wrong ones a second are compared at once, and the others
+// wait as long as the answer does. Guesses are bounded by that, and by the number of strangers of one network over the
+// longest delay.
 
 /** Wrong proofs of one network that are compared at once: so many together, and so many a second. */
 const AT_ONCE = 10;

@@ -1,4 +1,5 @@
-// Public ports whose clients were lost, kept for their tokens: another token gets none of them meanwhile. It knows no open port.
+// Public ports whose clients were lost, kept for their tokens: another token gets none of them meanwhile. It knows no
+// open port.
 import type { Grant } from "./grant.ts";
 
 /** Ports that are kept for one token; the one that was lost first goes. */

@@ -1,4 +1,5 @@
-// The ProxyConns of one client on one relay Worker: how many are kept ready, which is used next, and which PublicConn gets it.
+// The ProxyConns of one client on one relay Worker: how many are kept ready, which is used next, and which PublicConn
+// gets it.
 import type { ControlId, ProxyId, SessionNo } from "../../protocol/ids.ts";
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import { LinkedList } from "../../reactor/linked_list.ts";
@@ -222,8 +223,8 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
   }
 
   /**
-   * What has forgotten one has forgotten all that were silent for as long: no PublicConn waits for one after the other, and no
-   * end of a stream is told by a dead notice connection.
+   * What has forgotten one has forgotten all that were silent for as long: no PublicConn waits for one after the other,
+   * and no end of a stream is told by a dead notice connection.
    */
   onSilent(proxy: ServerProxyConn): void {
     for (let idle = this.#idle.first; idle !== null && idle.isDoubtful; idle = this.#idle.first) idle.close();
@@ -315,7 +316,10 @@ export class ProxyPool implements ServerProxyOwner, PublicConnOwner, ServerNotic
     return isShort || hasUnused || this.waiting > 0 || idle.length > keep || early.length + this.#unfreed.length > 0;
   }
 
-  /** What the client's kernel has taken arrives without the ProxyConn; as long as it takes more, the session goes on there. */
+  /**
+   * What the client's kernel has taken arrives without the ProxyConn; as long as it takes more, the session goes on
+   * there.
+   */
   #closeUnfreed(now: number): void {
     for (let proxy = this.#unfreed.first; proxy !== null && now - proxy.idleSince > FREE_MS;) {
       if (proxy.hasUnsent) {

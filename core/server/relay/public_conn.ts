@@ -89,7 +89,10 @@ export class PublicConn implements Task, Linked<PublicConn> {
     this.#onWaiting(settled ? -1 : 1);
   }
 
-  /** A reset while waiting ends it; payload, also in front of a reset, and FIN stay in the socket for the session to come. */
+  /**
+   * A reset while waiting ends it; payload, also in front of a reset, and FIN stay in the socket for the session to
+   * come.
+   */
   run(): void {
     if (this.settled) return;
     if (this.socket.failed && peek(this.socket.fd, oneByte) <= 0) return this.giveUp();

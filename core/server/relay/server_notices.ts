@@ -9,7 +9,10 @@ import type { RelaySurroundings } from "../../relay/surroundings.ts";
 import type { TokenAccount } from "../token_shares.ts";
 import type { ServerProxyConn } from "./server_proxy_conn.ts";
 
-/** Ms after which a notice connection is closed beside which there is no ProxyConn: they have been idle for long before that. */
+/**
+ * Ms after which a notice connection is closed beside which there is no ProxyConn: they have been idle for long before
+ * that.
+ */
 const UNUSED_MS = 2000;
 
 /** The owner of the ProxyConns that the notices are about. */

@@ -1,5 +1,5 @@
-// What expires on a relay Worker of the server: one timer for all clients, and only while there is something that may. A client
-// that is at rest costs nothing here.
+// What expires on a relay Worker of the server: one timer for all clients, and only while there is something that may.
+// A client that is at rest costs nothing here.
 import type { EventLoop } from "../../reactor/event_loop.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 

@@ -87,7 +87,10 @@ function listAgain(value: readonly unknown[], placeholder: string): string[] | u
   return value as string[];
 }
 
-/** A host with a colon is an IPv6 address, with or without the interface of a link-local one; the kernel must take it too. */
+/**
+ * A host with a colon is an IPv6 address, with or without the interface of a link-local one; the kernel must take it
+ * too.
+ */
 function expectNumericIfColon(host: string): void {
   if (host.includes(":") && internetAddress(host.replace(/%.*$/, ""), 1) === null) {
     bug(`Accepted as an IPv6 address, which inet_pton refuses: ${host}`);
