@@ -99,13 +99,39 @@ Deno.test("addresses that lead back to the tunnel are not tried, and others are"
   const usable = () => targets.map((target) => loops.usable(target).length);
   loops.onUp(server);
   assertEquals(usable(), [1, 1, 1, 3, 1]);
-  targets.forEach((_, i) => loops.onPort({ tunnel: tunnelNo(i + 1), port: 9001 + i, here: i < 4 }));
+  targets.forEach((_, i) =>
+    loops.onPort({ tunnel: tunnelNo(i + 1), port: 9001 + i, here: i < 4, onThisHost: false, bound: null })
+  );
   assertEquals(usable(), [0, 0, 0, 3, 1]);
-  loops.onPort({ tunnel: tunnelNo(2), port: 9010, here: true });
+  loops.onPort({ tunnel: tunnelNo(2), port: 9010, here: true, onThisHost: false, bound: null });
   assertEquals(usable(), [0, 1, 1, 3, 1], "a tunnel has another port");
-  loops.onPort({ tunnel: tunnelNo(1), port: 0, here: false });
+  loops.onPort({ tunnel: tunnelNo(1), port: 0, here: false, onThisHost: false, bound: null });
   assertEquals(usable(), [1, 1, 1, 3, 1], "a tunnel is down");
   loops.onDown();
-  loops.onPort({ tunnel: tunnelNo(1), port: 9001, here: true });
+  loops.onPort({ tunnel: tunnelNo(1), port: 9001, here: true, onThisHost: false, bound: null });
   assertEquals(usable(), [0, 1, 1, 3, 1]);
+});
+
+Deno.test("a service of another host, or of another address, at the same port is no loop", () => {
+  const table = new LoopTable(allocateLoopTable());
+  const targets = [targetAt([at("127.0.0.5", 9001)])];
+  const loops = new Loops(table, { at: (place) => targets[place] });
+  loops.onUp(at("127.0.0.1", 8080));
+  const usable = () => loops.usable(targets[0]).length;
+  const port = { tunnel: tunnelNo(1), port: 9001 };
+  // the server is on this host: at another address of it only if the port is open there
+  loops.onPort({ ...port, here: true, onThisHost: false, bound: null });
+  assertEquals(usable(), 1);
+  loops.onPort({ ...port, here: true, onThisHost: true, bound: null });
+  assertEquals(usable(), 0);
+  loops.onPort({ ...port, here: false, onThisHost: false, bound: [0, 0, 0xffff, 0x7f000005] });
+  assertEquals(usable(), 0);
+  loops.onPort({ ...port, here: false, onThisHost: false, bound: [0, 0, 0xffff, 0x7f000006] });
+  assertEquals(usable(), 1);
+  // no Worker waits for a LocalConn that goes elsewhere
+  loops.onPort({ ...port, here: true, onThisHost: false, bound: null });
+  loops.onConnecting(at("192.0.2.7", 9001));
+  const start = performance.now();
+  assertEquals(loops.depthOf(visitorHash(new Int32Array([0, 0, 0xffff, 1]), 1, 9001)), 0);
+  assert(performance.now() - start < 5);
 });

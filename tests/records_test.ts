@@ -86,8 +86,18 @@ Deno.test("what is told of a ctl_conn arrives", () => {
     { address: 2, proxyPort: 65_535 },
   );
   assertEquals(
-    through((mailbox) => sendTunnelPort(mailbox, TO, tunnel, 65535, true), readTunnelPort),
-    { tunnel, port: 65535, here: true },
+    through(
+      (mailbox) =>
+        sendTunnelPort(mailbox, TO, {
+          tunnel,
+          port: 65535,
+          here: true,
+          onThisHost: true,
+          bound: [0, 0, -1, 2 ** 31 - 1],
+        }),
+      readTunnelPort,
+    ),
+    { tunnel, port: 65535, here: true, onThisHost: true, bound: [0, 0, -1, 2 ** 31 - 1] },
   );
   assertEquals(through((mailbox) => sendControlLost(mailbox, TO, control), readControlLost), control);
 });

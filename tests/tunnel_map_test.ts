@@ -33,8 +33,12 @@ class Client {
         this.lines.push([level, message, ...Object.entries(fields).map(([k, v]) => `${k}=${v}`)].join(" "));
       },
       (no, up, { public: address }) => this.shown.push(`${no} ${up ? "up" : "down"} ${address}`),
-      (no, port, here) => {
-        this.ports.push(`${no} ${port}${here ? " here" : ""}`);
+      ({ tunnel, port, here, onThisHost, bound }) => {
+        this.ports.push(
+          `${tunnel} ${port}${here ? " here" : ""}${onThisHost ? " everywhere" : ""}${
+            bound ? ` ${bound.map((word) => word >>> 0)}` : ""
+          }`,
+        );
       },
     );
   }
@@ -113,7 +117,12 @@ testClient("ports are told, with whether they are open at the address of the ctl
   client.disconnect();
   client.connect();
   client.up(1, 8000, "127.0.0.1");
-  assertEquals(client.ports, ["1 8000 here", "2 40000", "2 0", "1 8000 here"]);
+  assertEquals(client.ports, [
+    "1 8000 here everywhere",
+    "2 40000 0,0,65535,3221225993",
+    "2 0",
+    "1 8000 here 0,0,65535,2130706433",
+  ]);
 });
 
 testOnStage("an IPv6 address is put in brackets", (stage) => {

@@ -195,20 +195,33 @@ export interface TunnelPortRecord {
   port: number;
   /** Whether it is open at the address at which the client has reached the server. */
   here: boolean;
+  /** Whether the server is on this very host, and the port open at all of its addresses. */
+  onThisHost: boolean;
+  /** The one address of this host at which it is open, as words; null when the server is elsewhere, or it is open at all. */
+  bound: readonly number[] | null;
 }
 
 const tunnelPort = {} as TunnelPortRecord;
+const HERE = 1;
+const ON_THIS_HOST = 2;
+const BOUND = 4;
 
 /** Tells a relay Worker of the client which public port a tunnel has. */
-export function sendTunnelPort(mailbox: Mailbox, to: number, tunnel: TunnelNo, port: number, here: boolean): void {
-  mailbox.send(to, RecordKind.TUNNEL_PORT, tunnel, port, here ? 1 : 0);
+export function sendTunnelPort(mailbox: Mailbox, to: number, record: TunnelPortRecord): void {
+  const { tunnel, port, here, onThisHost, bound } = record;
+  const [a, b, c, d] = bound ?? [0, 0, 0, 0];
+  const flags = (here ? HERE : 0) | (onThisHost ? ON_THIS_HOST : 0) | (bound === null ? 0 : BOUND);
+  mailbox.send(to, RecordKind.TUNNEL_PORT, tunnel, port, flags, a, b, c, d);
 }
 
 /** Reads what {@linkcode sendTunnelPort} has sent. */
 export function readTunnelPort(words: Int32Array, at: number): Readonly<TunnelPortRecord> {
   tunnelPort.tunnel = words[at + 1] as TunnelNo;
   tunnelPort.port = words[at + 2];
-  tunnelPort.here = words[at + 3] === 1;
+  const flags = words[at + 3];
+  tunnelPort.here = (flags & HERE) !== 0;
+  tunnelPort.onThisHost = (flags & ON_THIS_HOST) !== 0;
+  tunnelPort.bound = (flags & BOUND) !== 0 ? [...words.subarray(at + 4, at + 8)] : null;
   return tunnelPort;
 }
 

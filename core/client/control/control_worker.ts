@@ -45,7 +45,7 @@ class ClientControl implements Reactor, ServerLinkEvents {
       config.serverHost,
       context.log,
       (tunnel, up, fields) => this.#show(tunnel, up, fields),
-      (...port) => this.#tellRelays((mailbox, relay) => sendTunnelPort(mailbox, relay, ...port)),
+      (port) => this.#tellRelays((mailbox, relay) => sendTunnelPort(mailbox, relay, port)),
     );
     this.#changes = new ChangeWatch(context.loop, (what) => this.#link.onChange(what));
     this.#link.start();

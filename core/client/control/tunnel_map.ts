@@ -1,6 +1,6 @@
 // The client's TunnelMap: which tunnels are up, on which public ports, and when to ask again for the others.
-import { peerAddress } from "../../../ffi/socket.ts";
-import { ipOf } from "../../../ffi/socket_address.ts";
+import { localAddress, peerAddress } from "../../../ffi/socket.ts";
+import { internetAddress, IP_WORDS, ipOf, isLoopback, readIp } from "../../../ffi/socket_address.ts";
 import { formatRange, parseAddressRange } from "../../protocol/address_range.ts";
 import type { CtlConn } from "../../protocol/ctl_conn.ts";
 import type { TunnelNo } from "../../protocol/ids.ts";
@@ -9,6 +9,7 @@ import type { EventLoop } from "../../reactor/event_loop.ts";
 import type { LogFields, LogLevel } from "../../reactor/log_record.ts";
 import { Timer, type TimerTarget } from "../../reactor/timer_queue.ts";
 import { Backoff } from "./backoff.ts";
+import type { TunnelPortRecord } from "../../relay/records.ts";
 import type { TunnelPlan } from "../worker_config.ts";
 
 /** Refusals in a row after which a port that the server chose once is not insisted on. */
@@ -32,7 +33,7 @@ export class TunnelMap implements TimerTarget {
   readonly #serverHost: string;
   readonly #log: (level: LogLevel, message: string, fields: LogFields) => void;
   readonly #show: (tunnel: TunnelNo, up: boolean, fields: LogFields) => void;
-  readonly #onPort: (tunnel: TunnelNo, port: number, here: boolean) => void;
+  readonly #onPort: (record: TunnelPortRecord) => void;
   readonly #tunnels: TunnelState[];
   readonly #retry = new Timer(this);
   readonly #backoff = new Backoff();
@@ -47,8 +48,8 @@ export class TunnelMap implements TimerTarget {
    * @param serverHost The server's host for public addresses.
    * @param log Writes lines for people.
    * @param show Hears of every tunnel that comes up or goes down, with its name and addresses.
-   * @param onPort Hears of the public port of every tunnel, and whether it is open at the address of the ctl_conn; of
-   *   port 0 when a tunnel goes down, unless the ctl_conn is gone as well.
+   * @param onPort Hears of the public port of every tunnel; of port 0 when a tunnel goes down, unless the ctl_conn is
+   *   gone as well.
    */
   constructor(
     loop: EventLoop,
@@ -56,7 +57,7 @@ export class TunnelMap implements TimerTarget {
     serverHost: string,
     log: (level: LogLevel, message: string, fields: LogFields) => void,
     show: (tunnel: TunnelNo, up: boolean, fields: LogFields) => void,
-    onPort: (tunnel: TunnelNo, port: number, here: boolean) => void,
+    onPort: (record: TunnelPortRecord) => void,
   ) {
     this.#loop = loop;
     this.#serverHost = serverHost;
@@ -108,7 +109,15 @@ export class TunnelMap implements TimerTarget {
     tunnel.refusals = 0;
     tunnel.port = response.remote_port;
     tunnel.host = publicHost(response.address, this.#serverHost);
-    this.#onPort(tunnel.no, tunnel.port, isAll(response.address) || response.address === addressOf(this.#conn));
+    const everywhere = isAll(response.address);
+    const isWithin = isWithinHost(this.#conn);
+    this.#onPort({
+      tunnel: tunnel.no,
+      port: tunnel.port,
+      here: everywhere || response.address === addressOf(this.#conn),
+      onThisHost: everywhere && isWithin,
+      bound: isWithin && !everywhere ? wordsOf(response.address) : null,
+    });
     this.#log("info", "Tunnel is up", fieldsOf(tunnel));
     this.#show(tunnel.no, true, fieldsOf(tunnel));
   }
@@ -148,7 +157,9 @@ export class TunnelMap implements TimerTarget {
   #leave(tunnel: TunnelState): void {
     if (tunnel.state === "up") {
       this.#show(tunnel.no, false, fieldsOf(tunnel));
-      if (this.#conn !== null) this.#onPort(tunnel.no, 0, false);
+      if (this.#conn !== null) {
+        this.#onPort({ tunnel: tunnel.no, port: 0, here: false, onThisHost: false, bound: null });
+      }
     }
     tunnel.state = "down";
   }
@@ -211,6 +222,21 @@ function publicHost(bound: string, server: string): string {
 
 function isAll(bound: string): boolean {
   return bound === "0.0.0.0" || bound === "::";
+}
+
+/** A numeric address as words; null for a name. */
+function wordsOf(text: string): number[] | null {
+  const address = internetAddress(text, 0);
+  if (address === null) return null;
+  const words = new Int32Array(IP_WORDS);
+  readIp(address.bytes, words);
+  return [...words];
+}
+
+/** Whether the server is on this very host, as far as the ctl_conn shows it. */
+function isWithinHost(conn: CtlConn | null): boolean {
+  const [own, peer] = conn === null ? [null, null] : [localAddress(conn.fd), peerAddress(conn.fd)];
+  return own !== null && peer !== null && (isLoopback(peer) || ipOf(own) === ipOf(peer));
 }
 
 /** The server's address, as this client knows it. */

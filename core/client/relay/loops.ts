@@ -1,10 +1,10 @@
-// Tells a tunnel whose LocalServer is its own public port, also by way of other tunnels of this client. The server says
-// of every visitor who it is, and LocalConns to public ports of this client are kept in a table: a visitor that is one
-// of them is one deeper than the session that made it. A NAT makes somebody else of them, so the addresses are looked
-// at as well.
+// Tells a tunnel whose LocalServer is its own public port, also by way of other tunnels of this client, by the address:
+// it is the server's, or any of this host where the server is on this host too and the port open everywhere. Which
+// addresses this host has shows only when a connection to one of them has begun: such LocalConns are kept in a table, and
+// a visitor that is one of them, as the server says, is one deeper than the session that made it.
 import type { Descriptor } from "../../../ffi/descriptor.ts";
 import { findLocalAddress, lastPort, readLastIp } from "../../../ffi/socket.ts";
-import { Family, IP_WORDS, portOf, readIp, type SocketAddress } from "../../../ffi/socket_address.ts";
+import { Family, IP_WORDS, isLoopback, portOf, readIp, type SocketAddress } from "../../../ffi/socket_address.ts";
 import type { TunnelNo } from "../../protocol/ids.ts";
 import { visitorHash } from "../../protocol/visitor_hash.ts";
 import type { TunnelPortRecord } from "../../relay/records.ts";
@@ -25,6 +25,10 @@ interface PublicPort {
   readonly tunnel: TunnelNo;
   /** Whether it is open at the server's address, as this client knows it. */
   readonly here: boolean;
+  /** Whether it is open at every address of this host. */
+  readonly onThisHost: boolean;
+  /** The one address of this host at which it is open, if that is known. */
+  readonly bound: readonly number[] | null;
 }
 
 /** One relay Worker's view. One thread. */
@@ -35,6 +39,7 @@ export class Loops {
   readonly #portOf = new Map<TunnelNo, number>();
   readonly #server = new Int32Array(IP_WORDS);
   readonly #ip = new Int32Array(IP_WORDS);
+  readonly #peer = new Int32Array(IP_WORDS);
 
   /** Knows no server and no port yet. */
   constructor(table: LoopTable, targets: LoopTargets) {
@@ -54,11 +59,11 @@ export class Loops {
   }
 
   /** A tunnel has a public port, or has none any more. */
-  onPort({ tunnel, port, here }: TunnelPortRecord): void {
+  onPort({ tunnel, port, here, onThisHost, bound }: TunnelPortRecord): void {
     this.#ports.delete(this.#portOf.get(tunnel) ?? 0);
     this.#portOf.delete(tunnel);
     if (port === 0) return;
-    this.#ports.set(port, { tunnel, here });
+    this.#ports.set(port, { tunnel, here, onThisHost, bound });
     this.#portOf.set(tunnel, port);
   }
 
@@ -69,7 +74,7 @@ export class Loops {
 
   /** A LocalConn to that address is about to begin; {@linkcode onConnected} follows at once. */
   onConnecting(address: SocketAddress): void {
-    if (this.#ports.has(portOf(address))) this.#table.expect();
+    if (this.#mayBeHop(address)) this.#table.expect();
   }
 
   /**
@@ -80,13 +85,20 @@ export class Loops {
    * @param depth Of its session.
    */
   onConnected(address: SocketAddress, fd: Descriptor | null, depth: number): void {
-    const port = portOf(address);
-    if (!this.#ports.has(port)) return;
+    if (!this.#mayBeHop(address)) return;
     if (fd !== null && findLocalAddress(fd)) {
       readLastIp(this.#ip);
-      this.#table.add(visitorHash(this.#ip, lastPort(), port), depth);
+      readIp(address.bytes, this.#peer);
+      // from an address to itself: it is one of this host, and what listens there on that port is the server
+      if (isSame(this.#ip, this.#peer)) {
+        this.#table.add(visitorHash(this.#ip, lastPort(), portOf(address)), depth);
+      }
     }
     this.#table.settle();
+  }
+
+  #mayBeHop(address: SocketAddress): boolean {
+    return this.#ports.get(portOf(address))?.onThisHost === true;
   }
 
   /** The addresses of a target that do not lead back to the tunnel. */
@@ -110,12 +122,18 @@ export class Loops {
     return false;
   }
 
-  /** The target of the tunnel whose public port that is, if the address is the server's. */
+  /** The target of the tunnel whose public port that is, if the address is the server's for certain. */
   #targetBehind(address: SocketAddress): LocalTarget | null {
     const port = this.#ports.get(portOf(address));
-    if (port === undefined || !port.here || address.family === Family.UNIX) return null;
+    if (port === undefined || address.family === Family.UNIX) return null;
     readIp(address.bytes, this.#ip);
-    if (!this.#ip.every((word, at) => word === this.#server[at])) return null;
-    return this.#targets.at(port.tunnel - 1);
+    const isServers = (port.here && isSame(this.#ip, this.#server)) ||
+      (port.onThisHost && isLoopback(address)) ||
+      (port.bound !== null && isSame(this.#ip, port.bound));
+    return isServers ? this.#targets.at(port.tunnel - 1) : null;
   }
+}
+
+function isSame(ip: Int32Array, other: ArrayLike<number>): boolean {
+  return ip.every((word, at) => word === other[at]);
 }
