@@ -106,6 +106,27 @@ Deno.test({
   },
 });
 
+for (const relays of [1, 3]) {
+  Deno.test({
+    name: `a tunnel that leads back to itself by another address of the host is ended, with ${relays} relay Workers`,
+    ignore: ignoreWithoutNetworks(),
+    async fn() {
+      await using stack = new AsyncDisposableStack();
+      const network = stack.use(await Network.make());
+      const { server: host } = network;
+      const threads = `--work_thread_nums=${relays}`;
+      const server = stack.use(await host.inside(() => startServer(["--bind=0.0.0.0", DRAIN, threads], FAR_ENV)));
+      const web = { name: "web", port, local: `${SERVER_HOST}:${port}` };
+      const config = stack.adopt(await configOf([web]), (path) => Deno.remove(path));
+      const flags = [`--config=${config}`, `--cproxy_server=127.0.0.1:${server.ctlPort}`, DRAIN, threads];
+      const client = stack.use(host.inside(() => startClient(server.ctlPort, flags, FAR_ENV)));
+      await client.line(/Tunnel is up/);
+      const visit = () => host.inside(() => visitEnding(`127.0.0.1:${port}`));
+      assertEquals(await loopIsEnded(client, visit), "web");
+    },
+  });
+}
+
 Deno.test("a tunnel to the public port of another one of the same client works", async () => {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startServer([DRAIN]));
