@@ -204,6 +204,8 @@ export class LocalConnector implements TimerTarget, LocalTargetWaiter, AddressRa
 
 /** What passes by itself: no descriptors, no local ports, no memory, a full accept queue of a unix socket. */
 function isShortage(code: number): boolean {
+  // not ENOSPC and ENOMEM, which come of a connection that is begun and cannot be watched: the LocalServer would see
+  // twenty a second for each visitor that waits
   return code === Errno.EMFILE || code === Errno.ENFILE || code === Errno.EADDRNOTAVAIL || code === Errno.ENOBUFS ||
-    code === Errno.ENOMEM || code === Errno.ENOSPC || code === Errno.EAGAIN;
+    code === Errno.EAGAIN;
 }
